@@ -59,6 +59,7 @@ export default defineConfig({
             "test/server/streams/{event-stream,exchange,exchange-session}.test.ts",
             "test/server/{calls,hostile}/*.test.ts",
             "test/server/fast/{frame-floods,protocol-errors,single-stream}.test.ts",
+            "test/server/fast/many-streams-{protocol,windows,bounds,ending,calls}.test.ts",
             "test/server/connections/reset-streams.test.ts",
             "test/server/shutdown.test.ts",
             "test/coherence/*.test.ts",

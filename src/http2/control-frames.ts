@@ -1,10 +1,8 @@
 /** The peer's settings, pings and window updates, and their acknowledgements. Each method returns a fault of the peer, if any. */
 
 import type { Buffer } from "node:buffer";
-import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
 import { NO_BUFFER } from "../common/bytes.ts";
-import type { DataSender } from "./data-sender.ts";
 import {
   connectionFault,
   errorCode,
@@ -18,6 +16,8 @@ import {
   streamFault,
   WINDOW_MAX_BYTES,
 } from "./frame.ts";
+import type { Taken } from "./frame-writer.ts";
+import type { PeerWindows } from "./peer-windows.ts";
 
 /** Acknowledgements that wait for the peer to take them. */
 const ACKNOWLEDGEMENTS_MAX = 1_000;
@@ -33,32 +33,45 @@ const UNREAD = connectionFault("acknowledgements that the peer does not read", e
 const NOTHING_ADDED = "a window update of 0";
 const WINDOW_TOO_LARGE = "a window that is larger than it may be";
 
-export class ControlFrames {
-  readonly #socket: Socket;
-  readonly #boundary: Boundary;
-  readonly #sender: DataSender;
-  #acknowledgements = 0;
-  #settingsAcknowledged = false;
+/** `taken`: the socket has it. */
+type SendFrame = (bytes: Buffer, taken: Taken) => void;
 
-  constructor(socket: Socket, boundary: Boundary, sender: DataSender) {
-    this.#socket = socket;
+export class ControlFrames {
+  readonly #send: SendFrame;
+  readonly #boundary: Boundary;
+  readonly #windows: PeerWindows;
+  #acknowledgements = 0;
+  /** Settings that the peer has not acknowledged. */
+  #settingsSent = 1;
+
+  constructor(send: SendFrame, boundary: Boundary, windows: PeerWindows) {
+    this.#send = send;
     this.#boundary = boundary;
-    this.#sender = sender;
+    this.#windows = windows;
   }
 
   settings(body: Buffer): Fault | undefined {
     if (body.length > SETTINGS_MAX_BYTES) return TOO_MANY_SETTINGS;
     let fault: Fault | undefined;
+    let windowBytes: number | undefined;
     readSettings(body, (name, value) => {
       fault ??= this.#setting(name, value);
+      if (name === setting.initialWindowSize) windowBytes = value;
     });
+    // The last one alone: each changes the windows of all streams.
+    if (windowBytes !== undefined && !this.#windows.setInitialWindow(windowBytes))
+      fault ??= WRONG_INITIAL_WINDOW;
     return fault ?? this.#acknowledge(frameType.settings, NO_BUFFER);
   }
 
-  /** This side sends its settings once. */
+  /** This side has sent settings once more. */
+  settingsSent(): void {
+    this.#settingsSent += 1;
+  }
+
   settingsAcknowledged(): Fault | undefined {
-    if (this.#settingsAcknowledged) return UNASKED_ACK;
-    this.#settingsAcknowledged = true;
+    if (this.#settingsSent === 0) return UNASKED_ACK;
+    this.#settingsSent -= 1;
     return undefined;
   }
 
@@ -70,7 +83,7 @@ export class ControlFrames {
     const faultOf = streamId === 0 ? connectionFault : streamFault;
     const bytes = body.readUInt32BE() & WINDOW_MAX_BYTES;
     if (bytes === 0) return faultOf(NOTHING_ADDED, errorCode.protocolError);
-    if (!this.#sender.grow(streamId, bytes)) return faultOf(WINDOW_TOO_LARGE, errorCode.flowControlError);
+    if (!this.#windows.grow(streamId, bytes)) return faultOf(WINDOW_TOO_LARGE, errorCode.flowControlError);
     return undefined;
   }
 
@@ -79,9 +92,9 @@ export class ControlFrames {
       case setting.enablePush:
         return value <= 1 ? undefined : WRONG_SETTING;
       case setting.initialWindowSize:
-        return this.#sender.setInitialWindow(value) ? undefined : WRONG_INITIAL_WINDOW;
+        return value <= WINDOW_MAX_BYTES ? undefined : WRONG_INITIAL_WINDOW;
       case setting.maxFrameSize:
-        return this.#sender.setFrameMax(value) ? undefined : WRONG_SETTING;
+        return this.#windows.setFrameMax(value) ? undefined : WRONG_SETTING;
       default:
         return undefined;
     }
@@ -90,9 +103,9 @@ export class ControlFrames {
   #acknowledge(type: number, body: Buffer): Fault | undefined {
     this.#acknowledgements += 1;
     if (this.#acknowledgements > ACKNOWLEDGEMENTS_MAX) return UNREAD;
-    this.#socket.write(
+    this.#send(
       frame(type, flag.ack, 0, body),
-      this.#boundary.guard(this.#socket, () => {
+      this.#boundary.guard(undefined, () => {
         this.#acknowledgements -= 1;
       }),
     );

@@ -10,21 +10,12 @@ import {
   WINDOW_MAX_BYTES,
   writeFrameHead,
 } from "./frame.ts";
-
-/** `error`: the bytes were cut off, and some of them may still be on their way to the socket. */
-export type Taken = (error?: Error | null) => void;
+import type { Taken } from "./frame-writer.ts";
+import { FRAME_LENGTH_MAX, type PeerWindows } from "./peer-windows.ts";
+import { WindowUpdateBudget } from "./window-update-budget.ts";
 
 /** Smaller messages are copied behind the head of their frame: one write, and one system call. */
 const COPIED_MAX_BYTES = 4 * 1024;
-/** Window updates that a peer may send for a frame: for the connection and the stream, each in two pieces. */
-const UPDATES_PER_FRAME = 4;
-/** Window updates that a peer may send before it was sent anything. */
-const FIRST_UPDATES = 100;
-const EXPECTED_UPDATES_MAX = 1_000;
-/** A smaller part of a message gives no reason for window updates: they may be what made it so small. */
-const SUBSTANTIAL_BYTES = 1_024;
-/** The length of a frame has three bytes. */
-const FRAME_LENGTH_MAX = 2 ** 24 - 1;
 
 interface Waiting {
   readonly bytes: Buffer;
@@ -32,7 +23,7 @@ interface Waiting {
   sentBytes: number;
 }
 
-export class DataSender {
+export class DataSender implements PeerWindows {
   readonly #socket: Socket;
   /** Messages, or the rest of one, for which the peer's windows or the socket have no room. */
   readonly #waiting: Waiting[] = [];
@@ -42,7 +33,7 @@ export class DataSender {
   #streamWindow = DEFAULT_WINDOW_BYTES;
   #initialWindow = DEFAULT_WINDOW_BYTES;
   #frameMaxBytes = FRAME_MAX_BYTES;
-  #expectedUpdates = FIRST_UPDATES;
+  readonly budget = new WindowUpdateBudget();
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -87,38 +78,28 @@ export class DataSender {
     for (const { taken } of waiting) taken(new Error("the stream is over"));
   }
 
-  /** SETTINGS_INITIAL_WINDOW_SIZE of the peer. False: it, or the window that it changes, is out of its range. */
   setInitialWindow(bytes: number): boolean {
     this.#streamWindow += bytes - this.#initialWindow;
     this.#initialWindow = bytes;
     return bytes <= WINDOW_MAX_BYTES && this.#streamWindow <= WINDOW_MAX_BYTES;
   }
 
-  /** SETTINGS_MAX_FRAME_SIZE of the peer. False: it is out of its range. */
   setFrameMax(bytes: number): boolean {
     this.#frameMaxBytes = bytes;
     return bytes >= FRAME_MAX_BYTES && bytes <= FRAME_LENGTH_MAX;
   }
 
-  /** WINDOW_UPDATE of the peer. False: a window is larger than it may be. */
   grow(streamId: number, bytes: number): boolean {
     if (streamId === 0) this.#connectionWindow += bytes;
     else this.#streamWindow += bytes;
     return Math.max(this.#connectionWindow, this.#streamWindow) <= WINDOW_MAX_BYTES;
   }
 
-  /** Uses up one of the window updates that what was sent gives reason for. False: there is none left. */
-  takeExpectedUpdate(): boolean {
-    if (this.#expectedUpdates === 0) return false;
-    this.#expectedUpdates -= 1;
-    return true;
-  }
-
   #sendPart(bytes: Buffer, from: number, partBytes: number, taken: Taken | undefined): void {
     const socket = this.#socket;
     this.#connectionWindow -= partBytes;
     this.#streamWindow -= partBytes;
-    if (taken !== undefined || partBytes >= SUBSTANTIAL_BYTES) this.#expectUpdates();
+    this.budget.sent(partBytes, taken !== undefined);
     if (partBytes <= COPIED_MAX_BYTES) {
       const copy = Buffer.allocUnsafe(FRAME_HEAD_BYTES + partBytes);
       writeFrameHead(copy, 0, frameType.data, 0, STREAM_ID, partBytes);
@@ -132,10 +113,6 @@ export class DataSender {
     socket.write(head);
     socket.write(bytes.subarray(from, from + partBytes), taken);
     socket.uncork();
-  }
-
-  #expectUpdates(): void {
-    this.#expectedUpdates = Math.min(this.#expectedUpdates + UPDATES_PER_FRAME, EXPECTED_UPDATES_MAX);
   }
 
   #passFirst(): void {

@@ -49,6 +49,7 @@ export class FrameParser {
   readonly #headBytes = Buffer.alloc(FRAME_HEAD_BYTES);
   #headLength = 0;
   #stopped = false;
+  #suspended = false;
 
   constructor(handlers: FrameHandlers) {
     this.#handlers = handlers;
@@ -63,13 +64,20 @@ export class FrameParser {
     return this.#stopped;
   }
 
-  /** Reads the bytes of `chunk` before `to`. */
-  read(chunk: Buffer, to: number): void {
+  /** `read` returns when what it passes on now is done with. */
+  suspend(): void {
+    this.#suspended = true;
+  }
+
+  /** Reads the bytes of `chunk` before `to`. Returns how far it came, which is less after `suspend()`. */
+  read(chunk: Buffer, to: number): number {
     let at = 0;
-    while (at < to && !this.#stopped) {
+    this.#suspended = false;
+    while (at < to && !(this.#stopped || this.#suspended)) {
       if (!this.#inFrame) at = this.#readHead(chunk, at, to);
       else at = isPlainData(this.#head) ? this.#passOn(chunk, at, to) : this.#gather(chunk, at, to);
     }
+    return at;
   }
 
   #readHead(chunk: Buffer, at: number, to: number): number {

@@ -8,7 +8,6 @@ import {
   isSettingsLength,
   PING_BYTES,
   PRIORITY_BYTES,
-  STREAM_ID,
   streamFault,
 } from "./frame.ts";
 import type { FrameHead } from "./frame-parser.ts";
@@ -22,8 +21,11 @@ const WRONG_LENGTH = connectionFault("a frame of a wrong length", errorCode.fram
 const WRONG_PRIORITY = streamFault("a priority of a wrong length", errorCode.frameSizeError);
 const PUSH = connectionFault("a push, which was forbidden", errorCode.protocolError);
 
-/** `begun`: the stream is not idle. The frame is no part of a header block that continues. */
-export function frameFault(head: FrameHead, begun: boolean): Fault | undefined {
+/** The stream of a frame. "idle": it has not begun. "new": it has not either, and this frame may begin it. */
+export type StreamStage = "idle" | "new" | "begun";
+
+/** The frame is no part of a header block that continues. */
+export function frameFault(head: FrameHead, stage: StreamStage): Fault | undefined {
   const { type, flags, streamId, bodyBytes } = head;
   switch (type) {
     case frameType.settings: {
@@ -39,19 +41,19 @@ export function frameFault(head: FrameHead, begun: boolean): Fault | undefined {
       return bodyBytes >= GO_AWAY_MIN_BYTES ? undefined : WRONG_LENGTH;
     case frameType.windowUpdate:
       if (bodyBytes !== 4) return WRONG_LENGTH;
-      return streamId === 0 ? undefined : streamIdFault(streamId, begun);
+      return streamId === 0 ? undefined : stageFault(streamId, stage);
     case frameType.resetStream:
       if (bodyBytes !== 4) return WRONG_LENGTH;
-      return streamIdFault(streamId, begun);
+      return stageFault(streamId, stage);
     case frameType.priority:
       if (streamId === 0) return OF_NO_STREAM;
       if (bodyBytes === PRIORITY_BYTES) return undefined;
-      return streamId === STREAM_ID ? WRONG_PRIORITY : WRONG_LENGTH;
+      return stage === "idle" ? WRONG_LENGTH : WRONG_PRIORITY;
     case frameType.data:
     case frameType.continuation:
-      return streamIdFault(streamId, begun);
+      return stageFault(streamId, stage);
     case frameType.headers:
-      return streamIdFault(streamId, true);
+      return stageFault(streamId, stage === "new" ? "begun" : stage);
     case frameType.pushPromise:
       return PUSH;
     default:
@@ -59,7 +61,7 @@ export function frameFault(head: FrameHead, begun: boolean): Fault | undefined {
   }
 }
 
-function streamIdFault(streamId: number, begun: boolean): Fault | undefined {
+function stageFault(streamId: number, stage: StreamStage): Fault | undefined {
   if (streamId === 0) return OF_NO_STREAM;
-  return streamId === STREAM_ID && begun ? undefined : OF_IDLE_STREAM;
+  return stage === "begun" ? undefined : OF_IDLE_STREAM;
 }

@@ -43,9 +43,12 @@ export const setting = {
 export const errorCode = {
   noError: 0,
   protocolError: 1,
+  internalError: 2,
   flowControlError: 3,
   streamClosed: 5,
   frameSizeError: 6,
+  refusedStream: 7,
+  cancel: 8,
   compressionError: 9,
   enhanceYourCalm: 11,
 } as const;
@@ -76,6 +79,7 @@ export const FRAME_KINDS = [
   "go_away",
   "window_update",
   "continuation",
+  "reset",
   "unknown",
 ] as const;
 export type FrameKind = (typeof FRAME_KINDS)[number];

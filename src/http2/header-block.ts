@@ -29,7 +29,7 @@ const DEPENDS_ON_ITSELF = streamFault("a stream that depends on itself", errorCo
 const CONTINUES: HeaderBlockState = { kind: "continues" };
 
 export class HeaderBlock {
-  readonly #limits: HeaderLimits;
+  readonly #blockMaxBytes: number;
   readonly #decoder: HeaderDecoder;
   /** Of a block that goes on in the next frame. */
   #bytes: Buffer | undefined;
@@ -39,9 +39,9 @@ export class HeaderBlock {
   /** Known before the block can be decoded. The table of headers is the connection's, and so the block is decoded first. */
   #streamFault: Fault | undefined;
 
-  /** `tableMaxBytes`: see HeaderDecoder. */
-  constructor(limits: HeaderLimits, tableMaxBytes: number) {
-    this.#limits = limits;
+  /** `tableMaxBytes`: see HeaderDecoder. A block of more than `blockMaxBytes` ends the connection. */
+  constructor(limits: HeaderLimits, tableMaxBytes: number, blockMaxBytes = limits.maxBytes) {
+    this.#blockMaxBytes = blockMaxBytes;
     this.#decoder = new HeaderDecoder(limits, tableMaxBytes);
   }
 
@@ -72,7 +72,7 @@ export class HeaderBlock {
   }
 
   #add(flags: number, bytes: Buffer): HeaderBlockState {
-    if (bytes.length > this.#limits.maxBytes) return failed(BLOCK_TOO_LARGE);
+    if (bytes.length > this.#blockMaxBytes) return failed(BLOCK_TOO_LARGE);
     if ((flags & flag.endHeaders) === 0) {
       this.#bytes = bytes;
       return CONTINUES;

@@ -40,6 +40,16 @@ export function isWellFormed(part: MessagePart, fields: readonly HeaderField[]):
   return isComplete(part, pseudo);
 }
 
+/**
+ * False: a field that clients send with a space at an end of its value, which RFC 9113 forbids (section 8.2.1). It is dropped, as
+ * nghttp2 does, and the request is served.
+ */
+export function isKept([name, value]: HeaderField): boolean {
+  return (
+    name.startsWith(":") || !(isSpace(value.charCodeAt(0)) || isSpace(value.charCodeAt(value.length - 1)))
+  );
+}
+
 /** NaN: there is none. Of well-formed fields. */
 export function contentLengthOf(fields: readonly HeaderField[]): number {
   const field = fields.find(([name]) => name === "content-length");

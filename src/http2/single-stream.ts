@@ -8,7 +8,7 @@ import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
 import { ControlFrames } from "./control-frames.ts";
-import { DataSender, type Taken } from "./data-sender.ts";
+import { DataSender } from "./data-sender.ts";
 import {
   connectionFault,
   errorCode,
@@ -20,7 +20,8 @@ import {
   streamFault,
 } from "./frame.ts";
 import { type FrameHead, FrameParser } from "./frame-parser.ts";
-import { frameFault } from "./frame-rules.ts";
+import { frameFault, type StreamStage } from "./frame-rules.ts";
+import type { Taken } from "./frame-writer.ts";
 import { dependsOn, HeaderBlock, type HeaderBlockState } from "./header-block.ts";
 import { contentLengthOf, isInterim, isWellFormed } from "./header-rules.ts";
 import { type HeaderField, type HeaderLimits, type Headers, toHeaders } from "./hpack.ts";
@@ -96,7 +97,7 @@ export class SingleStreamConnection {
     this.#side = side;
     this.#handlers = handlers;
     this.#sender = new DataSender(socket);
-    this.#control = new ControlFrames(socket, boundary, this.#sender);
+    this.#control = new ControlFrames((bytes, taken) => socket.write(bytes, taken), boundary, this.#sender);
     this.#window = new ReceiveWindow(socket, limits.windowBytes);
     this.#headerBlock = new HeaderBlock(limits.headers, NO_TABLE_BYTES);
     this.#parser = new FrameParser({
@@ -153,7 +154,7 @@ export class SingleStreamConnection {
 
   #dataFault(head: FrameHead): Fault | undefined {
     if (this.#headerBlock.continues) return NOT_CONTINUED;
-    const fault = frameFault(head, this.#isOpen);
+    const fault = frameFault(head, this.#stageOf(head.streamId));
     if (fault !== undefined) return fault;
     if (this.#ended) return ENDED;
     if (!this.#begun) return NO_HEADERS;
@@ -176,6 +177,11 @@ export class SingleStreamConnection {
     return this.#begun || this.#side === "client";
   }
 
+  #stageOf(streamId: number): StreamStage {
+    if (streamId !== STREAM_ID) return "idle";
+    return this.#isOpen ? "begun" : "new";
+  }
+
   #admit(kind: FrameKind): boolean {
     if (this.#handlers.admits(kind)) return true;
     this.#fault(FLOOD);
@@ -186,7 +192,7 @@ export class SingleStreamConnection {
     const fault =
       this.#headerBlock.continues && head.type !== frameType.continuation
         ? NOT_CONTINUED
-        : frameFault(head, this.#isOpen);
+        : frameFault(head, this.#stageOf(head.streamId));
     if (fault === undefined) this.#takeFrame(head, body);
     else this.#fault(fault);
   }
@@ -208,7 +214,7 @@ export class SingleStreamConnection {
         this.#takePing(head, body);
         break;
       case frameType.windowUpdate:
-        if (this.#sender.takeExpectedUpdate() || this.#admit("window_update")) {
+        if (this.#sender.budget.take() || this.#admit("window_update")) {
           this.#takeRoom(this.#control.windowUpdate(head.streamId, body));
         }
         break;

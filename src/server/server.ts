@@ -44,8 +44,8 @@ export interface ServerOptions extends HostOptions {
   /** Bounds of connections, calls and queues. */
   readonly transport?: Partial<TransportLimits>;
   /**
-   * Whether frequent calls, and connections that announce a single stream, are served without the layers of grpc-js. Off,
-   * grpc-js serves every call: answers are the same, and each call costs about twice as much. Default "on".
+   * Whether connections are served by the server's own HTTP/2, and frequent calls without grpc-js. Off, node:http2 and grpc-js
+   * serve everything: answers are the same, and each call costs several times as much. Default "on".
    */
   readonly acceleration?: Acceleration;
   /** Where it serves the same over HTTP/1.1, with JSON too. Default: nowhere. */

@@ -38,6 +38,16 @@ export const exceptions: Exceptions = {
     "stream.once": CALL_STREAM,
     "this.span.end": NO_CALLBACK,
   },
+  "src/server/fast/accelerator.ts": { "connection.once": "guards its listener" },
+  "src/server/fast/many-streams-session.ts": {
+    "socket.on": "ManyStreamsConnection contains it",
+    "this.socket.on": "ManyStreamsConnection contains it",
+    "this.#wire.sendData": TAKEN,
+  },
+  "src/server/fast/many-streams-stream.ts": {
+    "this.write": TAKEN,
+    "process.nextTick": "emits alone, and `emit` contains what listeners throw",
+  },
   "src/server/fast/keepalive.ts": {
     "connection.ping": "runs in a listener of the socket, which is contained",
   },
@@ -60,7 +70,10 @@ export const exceptions: Exceptions = {
     "this.#register.end": NO_CALLBACK,
     "this.span.end": NO_CALLBACK,
   },
-  "src/server/grpc-js/internals.ts": { "http2Server.on": "its listener has its own catch" },
+  "src/server/grpc-js/internals.ts": {
+    "http2Server.on": "its listener has its own catch",
+    "void Reflect.apply": "what listens to events of streams, which returns nothing",
+  },
   "src/server/services/health.ts": { "call.end": NO_CALLBACK },
   "src/server/services/reflection.ts": { "call.end": NO_CALLBACK },
   "src/server/streams/stream-registry.ts": { "stream.end": NO_CALLBACK },
@@ -80,6 +93,11 @@ export const exceptions: Exceptions = {
     "worker.on": "reports of the process's own thread; no bytes from outside",
   },
   "src/http2/data-sender.ts": { "socket.write": TAKEN },
+  "src/http2/single-stream.ts": { "socket.write": "ControlFrames guards it" },
+  "src/http2/frame-writer.ts": {
+    "this.#socket.write": TAKEN,
+    "process.nextTick": "what it runs is guarded",
+  },
   "src/codec/fast/codecs.ts": { "codec.write": NO_CALLBACK },
   "src/rpc/client.ts": {
     "call.once": "only cancels the call, which has ended",

@@ -3,7 +3,8 @@ import { connect, createServer, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
 import { createSeededRng } from "../../src/common/random.ts";
-import { PendingStreams, replaceStreamTables, StreamTable } from "../../src/http2/session-streams.ts";
+import { PendingStreams, replaceStreamTables } from "../../src/http2/session-streams.ts";
+import { StreamTable } from "../../src/http2/stream-table.ts";
 
 const SEED = 20_261_130;
 

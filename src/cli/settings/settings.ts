@@ -292,7 +292,7 @@ export const settingsSchema = z.strictObject({
     "Transport",
     ACCELERATIONS,
     "on",
-    "Serves frequent calls, and connections that announce a single stream, without the layers of grpc-js. Off: grpc-js serves every call, with the same answers, at about twice the cost.",
+    "Serves connections by the server's own HTTP/2, and frequent calls without grpc-js. Off: node:http2 and grpc-js serve everything, with the same answers, at several times the cost.",
   ),
   connectionsMax: transport(
     "connectionsMax",

@@ -7,6 +7,8 @@ export interface CallSession {
   /** Whose client certificate was verified. Undefined: nobody's. */
   readonly peer?: Principal | undefined;
   readonly destroyed: boolean;
+  /** It counts the work of its streams itself. Default: whoever lists a call does. */
+  readonly countsStreams?: boolean;
   /** Calls `answered` when the peer has answered. False: too many pings wait, and none was sent. */
   ping(answered: () => void): boolean;
   once(event: "close", listener: () => void): unknown;

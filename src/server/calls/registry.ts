@@ -46,6 +46,8 @@ export interface CallRegister {
   opened(session: CallSession, socket: Socket): void;
   /** Starts the span. False: the call was refused, and has its status. */
   begin(call: ListedCall, header: HeaderReader): boolean;
+  /** A connection has brought what is work of so many bytes. */
+  arrived(session: CallSession, bytes: number): void;
   /** The open streaming calls of a connection. */
   streamingCallsOf(session: CallSession): number;
   /** The unary calls of a connection that wait for their turn. */
@@ -126,12 +128,13 @@ export function createOpenCalls(
       const meter = call.principal?.access?.meter;
       call.memory = memory.of(call.stream.session, meter?.held);
       if (!call.streaming) call.memory.countOperations(1);
-      turns.arrived(call.memory, STREAM_WORK_BYTES);
+      if (call.stream.session?.countsStreams !== true) turns.arrived(call.memory, STREAM_WORK_BYTES);
       const refusal = unknown ?? (call.streaming ? beginStream(call, meter) : undefined);
       if (refusal === undefined) return true;
       call.refuse(refusal);
       return false;
     },
+    arrived: (session, bytes) => memory.arrived(session, bytes),
     waitingCallsOf: (session) => memory.waitingCallsOf(session),
     boundReading: (session, reading) => memory.boundReading(session, reading),
     streamingCallsOf: (session) => streamsOf.get(session) ?? 0,

@@ -1,4 +1,4 @@
-/** Offers new connections to the accelerator by their first bytes, and keeps those that it serves. */
+/** Gives new connections to the accelerator when their first bytes have come, and keeps them. */
 import type { Socket } from "node:net";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
@@ -12,8 +12,6 @@ interface AcceleratedConnectionsDeps {
   readonly boundary: Boundary;
 }
 
-type ServeSocket = (socket: Socket, peer: Principal | undefined) => void;
-
 export class AcceleratedConnections {
   readonly #accelerator: Accelerator;
   readonly #deps: AcceleratedConnectionsDeps;
@@ -26,8 +24,8 @@ export class AcceleratedConnections {
     this.#deps = deps;
   }
 
-  /** Waits for the first bytes. Calls `leave` with a connection that the accelerator does not take. */
-  offer(socket: Socket, peer: Principal | undefined, leave: ServeSocket): void {
+  /** Waits for the first bytes, which say how it is to be served. */
+  begin(socket: Socket, peer: Principal | undefined): void {
     const { limits, clock, boundary } = this.#deps;
     this.#silent.add(socket);
     const late = clock.schedule(
@@ -38,10 +36,7 @@ export class AcceleratedConnections {
       this.#silent.delete(socket);
       late.cancel();
       if (firstBytes === undefined) socket.destroy();
-      else if (!this.#take(socket, firstBytes, peer)) {
-        socket.unshift(firstBytes);
-        leave(socket, peer);
-      }
+      else this.#serve(socket, firstBytes, peer);
     });
   }
 
@@ -51,12 +46,10 @@ export class AcceleratedConnections {
     for (const socket of this.#silent) socket.destroy();
   }
 
-  #take(socket: Socket, firstBytes: Buffer, peer: Principal | undefined): boolean {
-    const connection = this.#accelerator.takeConnection(socket, firstBytes, peer);
-    if (connection === undefined) return false;
+  #serve(socket: Socket, firstBytes: Buffer, peer: Principal | undefined): void {
+    const connection = this.#accelerator.serve(socket, firstBytes, peer);
     this.#taken.add(connection);
     socket.once("close", () => this.#taken.delete(connection));
-    return true;
   }
 }
 

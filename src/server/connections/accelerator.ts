@@ -1,33 +1,28 @@
 /** What the listener asks of an accelerator, and the one place that names the accelerator it has. */
-import type { IncomingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
 import type { Clock } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { HandlerDeps } from "../calls/handler.ts";
-import type { CallStream } from "../calls/http2-stream.ts";
+import type { CallSession } from "../calls/http2-stream.ts";
 import type { ServedMethod } from "../calls/methods.ts";
 import type { CallRegister } from "../calls/registry.ts";
 import { createAccelerator } from "../fast/accelerator.ts";
+import type { ServeStream } from "../grpc-js/internals.ts";
 import type { FrameFloods } from "../limits/frame-guard.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
+import type { StreamBounds } from "./stream-bounds.ts";
 
-/** Serves some calls and connections faster than grpc-js, with the same answers. Whatever it leaves, grpc-js serves. */
+/** Serves connections faster than node:http2, and frequent calls faster than grpc-js, with the same answers. */
 export interface Accelerator {
-  /** True: it serves this call of a connection of node:http2. Its headers were validated. */
-  takeCall(stream: CallStream, headers: IncomingHttpHeaders): boolean;
   /**
-   * Serves this connection, of which `firstBytes` were read, and validates the headers of its calls itself. Undefined: it
-   * leaves the connection, and the bytes are still to be served. `peer`: whose client certificate was verified.
+   * Serves this connection, of which `firstBytes` were read, and validates the headers of its calls. `peer`: whose client
+   * certificate was verified.
    */
-  takeConnection(
-    socket: Socket,
-    firstBytes: Buffer,
-    peer: Principal | undefined,
-  ): AcceleratedConnection | undefined;
+  serve(socket: Socket, firstBytes: Buffer, peer: Principal | undefined): AcceleratedConnection;
 }
 
-export interface AcceleratedConnection {
+export interface AcceleratedConnection extends CallSession {
   /** Tells the client to make no new call; without a call, ends the connection. */
   retire(): void;
 }
@@ -46,9 +41,11 @@ export interface AcceleratorDeps extends HandlerDeps {
   readonly floods: FrameFloods;
 }
 
-export function chooseAccelerator(
-  acceleration: Acceleration,
-  deps: AcceleratorDeps,
-): Accelerator | undefined {
+interface ChosenDeps extends AcceleratorDeps {
+  readonly streamBounds: StreamBounds;
+  readonly serveByGrpcJs: ServeStream;
+}
+
+export function chooseAccelerator(acceleration: Acceleration, deps: ChosenDeps): Accelerator | undefined {
   return acceleration === "on" ? createAccelerator(deps) : undefined;
 }

@@ -20,22 +20,23 @@ import { type FrameKind, SETTINGS_MAX } from "../../http2/frame.ts";
 import { replaceStreamTables } from "../../http2/session-streams.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import { admitStream } from "../calls/header-validation.ts";
-import type { CallStream } from "../calls/http2-stream.ts";
-import { guardStreams, http2ServersOf, idleCountOf, setHttp2Options } from "../grpc-js/internals.ts";
+import { guardStreams, http2ServersOf, type ServeStream, setHttp2Options } from "../grpc-js/internals.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import type { Reading } from "../limits/readers.ts";
-import type { Throughput } from "../limits/throughput.ts";
-import { PINGS_MAX, type TransportLimits } from "../limits/transport-limits.ts";
+import {
+  PINGS_MAX,
+  RESETS_BURST,
+  RESETS_PER_SECOND,
+  type TransportLimits,
+} from "../limits/transport-limits.ts";
 import { SocketReading } from "./socket-reading.ts";
-
-/** Unary calls that a session may have under way, however busy the server is. */
-const CALLS_MIN = 8;
-/** A session with more waiting calls than this part of what it may have is bounded: one with few waits for others. */
-const MANY_PART = 1 / 2;
+import type { StreamBounds } from "./stream-bounds.ts";
 
 export interface Http2Sessions {
   /** Serves a new connection, whose first bytes are still in the socket. */
   serve(socket: Socket, peer: Principal | undefined): void;
+  /** Lets grpc-js serve a stream of another connection. */
+  readonly serveStream: ServeStream;
   /** Tells each client to make no new call. A session ends with its last call. */
   retire(): void;
   /** Ends every session now. */
@@ -47,35 +48,18 @@ interface Http2SessionsOptions {
   readonly clock: Clock;
   readonly boundary: Boundary;
   readonly floods: FrameFloods;
-  /** How many unary calls may be under way, on all sessions together. */
-  readonly throughput: Throughput;
-  /** The streaming calls of a session, which are not among them. */
-  readonly streamingCallsOf: (session: ServerHttp2Session) => number;
-  /** The unary calls of a session that wait for their turn. */
-  readonly waitingCallsOf: (session: ServerHttp2Session) => number;
+  /** Bounds the unary calls of sessions under pressure. */
+  readonly streamBounds: StreamBounds;
   /** Lists a session and its socket. */
   readonly opened: (session: ServerHttp2Session, socket: Socket) => void;
   /** Bounds what is read of a session. Returns what is to be called when it is closed. */
   readonly boundReading: (session: ServerHttp2Session, reading: Reading) => () => void;
-  /** Takes a call that grpc-js is not to serve. */
-  readonly takeCall: ((stream: CallStream, headers: IncomingHttpHeaders) => boolean) | undefined;
 }
 
 /** Has to be called before `server` starts. */
 export function createHttp2Sessions(
   server: Server,
-  {
-    limits,
-    clock,
-    boundary,
-    floods,
-    throughput,
-    streamingCallsOf,
-    waitingCallsOf,
-    opened,
-    boundReading,
-    takeCall,
-  }: Http2SessionsOptions,
+  { limits, clock, boundary, floods, streamBounds, opened, boundReading }: Http2SessionsOptions,
 ): Http2Sessions {
   setHttp2Options(server, {
     settings: {
@@ -86,13 +70,12 @@ export function createHttp2Sessions(
     maxHeaderListPairs: limits.headersMaxPairs,
     maxSettings: SETTINGS_MAX,
     maxOutstandingPings: PINGS_MAX,
-    streamResetBurst: 1_000,
-    streamResetRate: 33,
+    streamResetBurst: RESETS_BURST,
+    streamResetRate: RESETS_PER_SECOND,
   });
   // Also for connections with TLS, which has ended before.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const sessions = new Set<ServerHttp2Session>();
-  const countForIdleness = idleCountOf(server);
   /** Whether grpc-js serves the stream. */
   const admit = (
     stream: ServerHttp2Stream,
@@ -100,15 +83,13 @@ export function createHttp2Sessions(
     rawHeaders: readonly string[],
   ): boolean => {
     keepRepeatedAuthorization(headers, rawHeaders);
-    if (!admitStream(stream, headers, limits.headersMaxBytes)) return false;
-    if (takeCall === undefined || !takeCall(stream, headers)) return true;
-    countForIdleness(stream);
-    return false;
+    return admitStream(stream, headers, limits.headersMaxBytes);
   };
   /** Of the connection whose session is being created. */
   let arriving: { readonly socket: Socket; readonly peer: Principal | undefined } | undefined;
+  let serveStream: ServeStream | undefined;
   for (const http2Server of http2ServersOf(server)) {
-    guardStreams(http2Server, boundary, admit);
+    serveStream = guardStreams(http2Server, boundary, admit);
     http2Server.on("session", (session: ServerHttp2Session) => {
       boundary.contain(session);
       replaceStreamTables(session);
@@ -118,30 +99,21 @@ export function createHttp2Sessions(
         session.once("close", boundReading(session, new SocketReading(arriving.socket)));
       }
       sessions.add(session);
-      session.once("close", () => sessions.delete(session));
+      const unbound = streamBounds.add(session, (streams) =>
+        session.settings({ maxConcurrentStreams: streams }),
+      );
+      session.once("close", () => {
+        sessions.delete(session);
+        unbound();
+      });
       // A protocol fault of the peer ends its session; there is nobody to tell.
       session.on("error", () => {});
       guardSession(session, { limits, clock, boundary, floods });
     });
   }
-  const manyCalls = limits.connectionMaxStreams * MANY_PART;
-  /** Those whose calls made others wait: they share the bound. */
-  const bounded = new Set<ServerHttp2Session>();
-  const advertise = (session: ServerHttp2Session): void => {
-    if (session.destroyed) return;
-    const calls = Math.max(CALLS_MIN, Math.ceil(throughput.callsMax / bounded.size));
-    const streams = Math.min(limits.connectionMaxStreams, calls + streamingCallsOf(session));
-    session.settings({ maxConcurrentStreams: streams });
-  };
-  throughput.whenChanged(() => {
-    for (const session of sessions) if (waitingCallsOf(session) > manyCalls) bounded.add(session);
-    for (const session of bounded) {
-      if (sessions.has(session)) boundary.guard(session, advertise)(session);
-      else bounded.delete(session);
-    }
-    if (throughput.callsMax === Number.POSITIVE_INFINITY) bounded.clear();
-  });
+  if (serveStream === undefined) throw new Error("grpc-js has no http2 server for the injector");
   return {
+    serveStream,
     serve(socket, peer) {
       arriving = { socket, peer };
       injector.injectConnection(socket);

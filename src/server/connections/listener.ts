@@ -1,6 +1,6 @@
 /**
  * The listening socket and its connections: how many there may be, who serves each one, and how they end. TLS ends here, so
- * that connections are served alike with and without it. Those that the accelerator does not take are served by grpc-js.
+ * that connections are served alike with and without it.
  */
 import {
   createServer as createNetServer,
@@ -18,6 +18,7 @@ import { type Acceleration, type AcceleratorDeps, chooseAccelerator } from "./ac
 import { AcceptedSockets } from "./accepted-sockets.ts";
 import type { ClientRefused } from "./certified-peers.ts";
 import { createHttp2Sessions } from "./http2-sessions.ts";
+import { StreamBounds } from "./stream-bounds.ts";
 import { type HandshakeOutcome, TlsHandshakes } from "./tls-handshakes.ts";
 
 /** Connections that the system keeps until they are accepted. */
@@ -69,19 +70,21 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     throughput,
     refusedClient,
   } = options;
-  const accelerator = chooseAccelerator(acceleration, options);
   const sockets = new AcceptedSockets(quota, boundary);
+  const streamBounds = new StreamBounds({ limits, boundary, throughput, register });
   const sessions = createHttp2Sessions(server, {
     limits,
     clock,
     boundary,
     floods,
-    throughput,
-    streamingCallsOf: register.streamingCallsOf,
-    waitingCallsOf: register.waitingCallsOf,
+    streamBounds,
     opened: register.opened,
     boundReading: register.boundReading,
-    takeCall: accelerator && ((stream, headers) => accelerator.takeCall(stream, headers)),
+  });
+  const accelerator = chooseAccelerator(acceleration, {
+    ...options,
+    streamBounds,
+    serveByGrpcJs: sessions.serveStream,
   });
   const accelerated = accelerator && new AcceleratedConnections(accelerator, { limits, clock, boundary });
   const handshakes = tls && new TlsHandshakes(tls, { limits, clock, boundary, refusedClient });
@@ -90,7 +93,7 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
   const serve = (socket: Socket, peer?: Principal): void => {
     if (peer !== undefined) register.connected(socket, peer);
     if (accelerated === undefined) sessions.serve(socket, peer);
-    else accelerated.offer(socket, peer, sessions.serve);
+    else accelerated.begin(socket, peer);
   };
   const accept = (socket: Socket): void => {
     if (!sockets.add(socket)) return;

@@ -43,11 +43,12 @@ export interface Refusal {
   readonly metadata?: Metadata;
 }
 
-export const ANSWER_HEADERS: OutgoingHttpHeaders = {
+/** Frozen: their header block is made once. */
+export const ANSWER_HEADERS: OutgoingHttpHeaders = Object.freeze({
   ":status": 200,
   "content-type": "application/grpc+proto",
-};
-export const OK_TRAILERS: OutgoingHttpHeaders = { "grpc-status": status.OK };
+});
+export const OK_TRAILERS: OutgoingHttpHeaders = Object.freeze({ "grpc-status": status.OK });
 
 export const NO_REQUEST: Refusal = { code: status.UNIMPLEMENTED, details: "no request message" };
 export const SECOND_REQUEST: Refusal = { code: status.UNIMPLEMENTED, details: "a second request message" };

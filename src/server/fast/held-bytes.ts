@@ -27,7 +27,7 @@ export class HeldBytes {
   add(bytes: Buffer): void {
     const length = this.#length + bytes.length;
     if (length > this.#memory.length) {
-      const grown = Buffer.allocUnsafe(Math.min(2 * length, this.#maxBytes));
+      const grown = Buffer.allocUnsafe(Math.max(length, Math.min(2 * length, this.#maxBytes)));
       this.#memory.copy(grown, 0, 0, this.#length);
       this.#memory = grown;
     }

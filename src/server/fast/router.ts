@@ -1,5 +1,5 @@
 /**
- * Takes calls from node:http2 without the layers of grpc-js, which cost twice as much as a unary call itself. A call whose
+ * Takes calls without the layers of grpc-js, which cost more than twice as much as a unary call itself. A call whose
  * headers are not plain (another content type, a compressed request) is left to grpc-js, which gives the same answer.
  */
 import type { IncomingHttpHeaders } from "node:http2";

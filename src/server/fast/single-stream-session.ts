@@ -8,7 +8,6 @@ import type { Socket } from "node:net";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
-import type { Taken } from "../../http2/data-sender.ts";
 import {
   errorCode,
   type Fault,
@@ -24,6 +23,7 @@ import {
   settings,
   widenConnection,
 } from "../../http2/frame.ts";
+import type { Taken } from "../../http2/frame-writer.ts";
 import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { SingleStreamConnection } from "../../http2/single-stream.ts";
 import type { Principal } from "../../security/identity/principal.ts";

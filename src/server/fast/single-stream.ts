@@ -3,8 +3,8 @@ import type { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import type { OutgoingHttpHeaders } from "node:http2";
 import type { Boundary } from "../../common/boundary.ts";
-import type { Taken } from "../../http2/data-sender.ts";
 import { errorCode } from "../../http2/frame.ts";
+import type { Taken } from "../../http2/frame-writer.ts";
 import type { CallSession, CallStream, RespondOptions } from "../calls/http2-stream.ts";
 import { HeldBytes } from "./held-bytes.ts";
 

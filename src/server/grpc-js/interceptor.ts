@@ -17,8 +17,8 @@ import { ArrivingMessages } from "./arriving-messages.ts";
 import { http2StreamOf, sendFramesAsTheyAre } from "./internals.ts";
 import { type CallStatus, explainStatus } from "./status.ts";
 
-/** The layers of grpc-js cost twice as much as the call itself. */
-const GRPC_JS_CALL_WORK_BYTES = 3 * CALL_WORK_BYTES;
+/** The layers of grpc-js, and node:http2 below them, cost eight times as much as the call itself. */
+const GRPC_JS_CALL_WORK_BYTES = 9 * CALL_WORK_BYTES;
 
 type Method = Parameters<ServerInterceptor>[0];
 type BaseCall = Parameters<ServerInterceptor>[1];

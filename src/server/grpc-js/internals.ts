@@ -5,11 +5,11 @@
  */
 import { EventEmitter } from "node:events";
 import type { IncomingHttpHeaders, ServerHttp2Stream, SessionOptions } from "node:http2";
-import { Duplex, type Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
 import { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { Boundary } from "../../common/boundary.ts";
-import type { ListedStream } from "../calls/http2-stream.ts";
+import type { CallStream } from "../calls/http2-stream.ts";
 
 /** Adds to the options with which `server` will create its http2 servers. */
 export function setHttp2Options(server: Server, options: SessionOptions & ResetLimits): void {
@@ -35,8 +35,9 @@ export function http2ServersOf(server: Server): readonly EventEmitter[] {
 }
 
 /**
- * Calls `admit` before grpc-js handles a new stream. It may change the headers; when it returns false it has taken or
- * answered the stream. `boundary` contains the stream with all its listeners.
+ * Calls `admit` before grpc-js handles a new stream. It may change the headers; when it returns false it has answered the
+ * stream. `boundary` contains the stream with all its listeners. Returns what lets grpc-js handle another stream, as if it
+ * were of node:http2.
  *
  * A stream that its peer has already reset is dropped, since `respond()` on it throws. That happens when the first bytes of
  * a connection were read and put back: node:http2 then parses HEADERS and RST_STREAM before it announces the stream.
@@ -45,7 +46,7 @@ export function guardStreams(
   http2Server: EventEmitter,
   boundary: Boundary,
   admit: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]) => boolean,
-): void {
+): ServeStream {
   const [handle, ...others] = http2Server.listeners("stream");
   if (handle === undefined || others.length > 0) throw unknownRelease("stream listeners");
   http2Server.removeAllListeners("stream");
@@ -68,23 +69,18 @@ export function guardStreams(
     }
   };
   http2Server.on("stream", begin);
+  return (stream, headers) => void Reflect.apply(handle, http2Server, [stream, headers, 0]);
 }
+
+/** The headers of the stream were validated. */
+export type ServeStream = (stream: CallStream, headers: IncomingHttpHeaders) => void;
 
 function isOver(stream: ServerHttp2Stream): boolean {
   return stream.closed || stream.destroyed;
 }
 
-/** Returns what counts a stream that grpc-js does not see as use of its connection, which would otherwise be closed as idle. */
-export function idleCountOf(server: Server): (stream: ServerHttp2Stream) => void {
-  const opened: unknown = Reflect.get(server, "onStreamOpened");
-  if (typeof opened !== "function") throw unknownRelease("onStreamOpened");
-  return (stream) => Reflect.apply(opened, server, [stream]);
-}
-
-type Http2Stream = ListedStream & Duplex & { readonly headersSent: boolean };
-
 /** The http2 stream of a call that no interceptor wraps. */
-export function http2StreamOf(call: object): Http2Stream {
+export function http2StreamOf(call: object): CallStream {
   const stream: unknown = Reflect.get(call, "stream");
   if (!isHttp2Stream(stream)) throw unknownRelease("stream");
   return stream;
@@ -107,8 +103,8 @@ export function sendFramesAsTheyAre(call: object): void {
   );
 }
 
-function isHttp2Stream(value: unknown): value is Http2Stream {
-  return value instanceof Duplex && "session" in value && "headersSent" in value && "close" in value;
+function isHttp2Stream(value: unknown): value is CallStream & EventEmitter {
+  return value instanceof EventEmitter && "session" in value && "headersSent" in value && "close" in value;
 }
 
 function unknownRelease(what: string): Error {

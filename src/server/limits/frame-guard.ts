@@ -1,8 +1,8 @@
 /** Bounds the frames of a connection that carry nothing of a call, and counts the connections that ended for them. */
 import type { Clock } from "../../common/clock.ts";
 import { FRAME_KINDS, type FrameKind } from "../../http2/frame.ts";
-import { createRateLimiter } from "./rate-limiter.ts";
-import type { TransportLimits } from "./transport-limits.ts";
+import { createRateLimiter, createTokenBucket } from "./rate-limiter.ts";
+import { RESETS_BURST, RESETS_PER_SECOND, type TransportLimits } from "./transport-limits.ts";
 
 /** Connections that ended since their peer sent too many frames, by the kind of the last frame. */
 export interface FrameFloods {
@@ -32,6 +32,7 @@ export function createFrameFloods(): FrameFloods {
 export function createFrameGuard(limits: FrameLimits, clock: Clock, floods: FrameFloods): FrameGuard {
   const pingAdmits = createRateLimiter(limits.connectionMaxPingsPerSecond, clock);
   const settingsAdmits = createRateLimiter(limits.connectionMaxSettingsPerSecond, clock);
+  const resetAdmits = createTokenBucket(RESETS_BURST, RESETS_PER_SECOND, clock);
   const emptyAdmits = createRateLimiter(limits.connectionMaxEmptyFramesPerSecond, clock);
   const admits = (kind: FrameKind): boolean => {
     switch (kind) {
@@ -39,6 +40,8 @@ export function createFrameGuard(limits: FrameLimits, clock: Clock, floods: Fram
         return pingAdmits();
       case "settings":
         return settingsAdmits();
+      case "reset":
+        return resetAdmits();
       case "continuation":
         // It is reported when it was one too many: a header block has a bound of its own.
         return false;

@@ -66,6 +66,11 @@ export class MemoryAccount {
     return session[MEMORY].of(principal);
   }
 
+  /** Counts what the connection has brought as work of the turn. */
+  arrived(session: Session, bytes: number): void {
+    this.turns.arrived(session[MEMORY] ?? { reader: session[READER] }, bytes);
+  }
+
   /** The connection is read as turns let it. Returns what is to be called when it is closed. */
   boundReading(session: Session, reading: Reading): () => void {
     const { readers } = this.turns;

@@ -81,6 +81,10 @@ const ONLY_REQUEST_PART = 7 / 8;
 /** Pings of the server on one connection that wait for their answers. */
 export const PINGS_MAX = 10;
 
+/** Streams that a client may open and reset (CVE-2023-44487), or make the server reset, and how many more each second. */
+export const RESETS_BURST = 1_000;
+export const RESETS_PER_SECOND = 33;
+
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const MINUTE_MS = 60_000;

@@ -2,16 +2,16 @@
 
 /** What an operation of a batch costs beside what it copies. */
 export const OPERATION_WORK_BYTES = 2 * 1024;
-/** What it costs to begin a stream of node:http2. */
-export const STREAM_WORK_BYTES = 16 * 1024;
+/** What it costs to begin a stream. */
+export const STREAM_WORK_BYTES = 4 * 1024;
 /** What it costs to end a call that its peer has left: hundreds end with a connection. */
-export const LEFT_CALL_WORK_BYTES = 8 * 1024;
+export const LEFT_CALL_WORK_BYTES = 4 * 1024;
 /** What a unary call costs beside its stream. */
-export const CALL_WORK_BYTES = 48 * 1024;
+export const CALL_WORK_BYTES = 16 * 1024;
 /** What it costs to answer a unary call that has waited, beside its answer: its stream is ended too. */
-export const ANSWER_WORK_BYTES = 32 * 1024;
+export const ANSWER_WORK_BYTES = 8 * 1024;
 /** What an error costs: it is made, described and encoded. */
-export const ERROR_WORK_BYTES = 32 * 1024;
+export const ERROR_WORK_BYTES = 16 * 1024;
 /** What a frame of an Exchange costs beside its operations. */
 export const FRAME_WORK_BYTES = 4 * 1024;
 /** What an Invalidate costs beside its keys or tags: a fence, and an event that is written for all subscribers. */

@@ -79,7 +79,7 @@ it("A4: ends calls whose time is over in turns, each of them once", async () => 
 });
 
 it("A4: counts the ends of calls that their peer has left as work of the turn", async () => {
-  const COUNT = 8;
+  const COUNT = 16;
   const calls = openCalls(new ManualClock(), COUNT * LEFT_CALL_WORK_BYTES);
   const begun = Array.from({ length: 2 * COUNT }, (_, index) => {
     const call = callOf(() => {});

@@ -217,8 +217,8 @@ describe("a Batch with a lease whose answer fails inside the store call of anoth
 
 describe("A3: a write that ends many waits", () => {
   it("answers a few of them in each turn", async () => {
-    const WAITERS = 20;
-    const TURN_ANSWERS = 2;
+    const WAITERS = 40;
+    const TURN_ANSWERS = 8;
     let deferredCalls = () => 0;
     const server = await startServer({
       acceleration: "on",

@@ -1,0 +1,150 @@
+/** A stream of a connection with many, as calls use it: events of its request, and what is sent in answer. */
+import { Buffer } from "node:buffer";
+import { EventEmitter } from "node:events";
+import type { OutgoingHttpHeaders } from "node:http2";
+import type { Boundary } from "../../common/boundary.ts";
+import { errorCode } from "../../http2/frame.ts";
+import type { Taken } from "../../http2/frame-writer.ts";
+import type { PeerStream, StreamState } from "../../http2/peer-stream.ts";
+import type { CallStream, RespondOptions } from "../calls/http2-stream.ts";
+import { HeldBytes } from "./held-bytes.ts";
+import type { ManyStreamsSession } from "./many-streams-session.ts";
+
+export class ManyStreamsStream extends EventEmitter implements CallStream, PeerStream {
+  readonly state: StreamState;
+  readonly session: ManyStreamsSession;
+  headersSent = false;
+  /** With which it was closed. */
+  rstCode: number = errorCode.noError;
+  readonly #boundary: Boundary;
+  #paused = false;
+  #held: HeldBytes | undefined;
+  #endEmitted = false;
+  /** No more bytes of the answer will be written. */
+  #ending = false;
+  #trailersWanted = false;
+
+  constructor(state: StreamState, session: ManyStreamsSession, boundary: Boundary) {
+    super();
+    this.state = state;
+    this.session = session;
+    this.#boundary = boundary;
+  }
+
+  // ---- As calls use it ------------------------------------------------------------------------------------
+
+  get destroyed(): boolean {
+    return this.state.isOver;
+  }
+
+  get closed(): boolean {
+    return this.state.isOver;
+  }
+
+  get readableLength(): number {
+    return this.#held?.memoryBytes ?? 0;
+  }
+
+  /** What a listener throws ends the stream. */
+  override emit(event: string, chunk?: Buffer): boolean {
+    try {
+      return super.emit(event, chunk);
+    } catch (error) {
+      this.#boundary.caught(this, error);
+      return true;
+    }
+  }
+
+  respond(headers: OutgoingHttpHeaders, { endStream = false }: RespondOptions): void {
+    if (this.closed) return;
+    this.headersSent = true;
+    this.session.sendHeaders(this, headers, endStream);
+  }
+
+  write(bytes: Buffer, taken: Taken): void {
+    if (this.closed) taken(new Error("the stream is over"));
+    else this.session.sendData(this, bytes, this.#boundary.guard(this, taken));
+  }
+
+  end(bytes?: Buffer, taken?: Taken): void {
+    if (bytes !== undefined && taken !== undefined) this.write(bytes, taken);
+    this.#ending = true;
+    if (this.session.isFlushed(this)) this.flushed();
+  }
+
+  sendTrailers(trailers: OutgoingHttpHeaders): void {
+    if (!this.closed) this.session.sendHeaders(this, trailers, true);
+  }
+
+  close(code: number): void {
+    this.session.reset(this, code);
+  }
+
+  destroy(): void {
+    this.session.reset(this, errorCode.cancel);
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.session.hold(this, true);
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    process.nextTick(this.#boundary.guard(this, () => this.#deliver()));
+  }
+
+  // ---- As its connection uses it --------------------------------------------------------------------------
+
+  /** Copies them: a call that waits must not keep all that came with them. */
+  receive(bytes: Buffer, from: number, to: number): void {
+    if (!this.#paused && this.readableLength === 0) {
+      const copy = Buffer.allocUnsafe(to - from);
+      bytes.copy(copy, 0, from, to);
+      this.emit("data", copy);
+      return;
+    }
+    this.#held ??= new HeldBytes(this.session.windowBytes);
+    this.#held.add(bytes.subarray(from, to));
+  }
+
+  requestEnded(): void {
+    if (!this.#paused && this.readableLength === 0) this.#emitEnd();
+  }
+
+  flushed(): void {
+    if (!this.#ending || this.#trailersWanted || this.closed) return;
+    this.#trailersWanted = true;
+    this.emit("wantTrailers");
+  }
+
+  over(code: number): void {
+    this.rstCode = code;
+    this.#held = undefined;
+    // On the next tick, as node:http2 does.
+    process.nextTick(emitClose, this);
+  }
+
+  /** Gives what was held to a reader that goes on. The reader may pause again. */
+  #deliver(): void {
+    if (this.#paused || this.closed) return;
+    const held = this.#held?.takeAll();
+    this.#held = undefined;
+    if (held !== undefined && held.length > 0) this.emit("data", held);
+    // The reader may have paused again, or ended the call.
+    if (this.#paused || this.closed) return;
+    this.session.hold(this, false);
+    if (this.state.hasEnded) this.#emitEnd();
+  }
+
+  #emitEnd(): void {
+    if (this.#endEmitted) return;
+    this.#endEmitted = true;
+    this.emit("end");
+  }
+}
+
+function emitClose(stream: ManyStreamsStream): void {
+  stream.emit("close");
+}

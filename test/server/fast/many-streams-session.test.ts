@@ -1,0 +1,246 @@
+/** A connection with many streams that the server bounds: how many streams it tells of, and how far it reads. */
+import { createServer, type Server } from "node:net";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemRng } from "../../../src/common/random.ts";
+import { errorCode, setting, settings } from "../../../src/http2/frame.ts";
+import type { CallStream } from "../../../src/server/calls/http2-stream.ts";
+import { ManyStreamsSession } from "../../../src/server/fast/many-streams-session.ts";
+import { createFrameFloods } from "../../../src/server/limits/frame-guard.ts";
+import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { loudBoundary } from "../../support/loud-boundary.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import {
+  body,
+  call,
+  GREETING,
+  ids,
+  ManyStreamsPeer,
+  open,
+  reset,
+  SETTINGS_ACK,
+} from "../../support/many-streams-peer.ts";
+
+const MAX_STREAMS = 10;
+
+let server: Server;
+let session: ManyStreamsSession;
+let peer: ManyStreamsPeer;
+let clock: ManualClock;
+/** The calls that have begun. */
+let begun: CallStream[];
+let serve: (stream: CallStream) => void;
+
+beforeEach(async () => {
+  begun = [];
+  serve = () => {};
+  clock = new ManualClock();
+  const limits = resolveTransportLimits({ connectionMaxStreams: MAX_STREAMS });
+  const accepted = new Promise<void>((resolve) => {
+    server = createServer((socket) => {
+      socket.on("error", () => {});
+      session = new ManyStreamsSession(socket, {
+        limits,
+        clock,
+        rng: systemRng,
+        boundary: loudBoundary,
+        floods: createFrameFloods(),
+        arrived: () => {},
+        serveCall(stream) {
+          begun.push(stream);
+          serve(stream);
+        },
+        peer: undefined,
+      });
+      session.start(Buffer.alloc(0));
+      resolve();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  peer = new ManyStreamsPeer(typeof address === "object" && address !== null ? address.port : 0);
+  await accepted;
+});
+afterEach(async () => {
+  peer.socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const answer = (stream: CallStream): void => stream.respond({ ":status": 200 }, { endStream: true });
+const told = (): number[] =>
+  peer
+    .of(4)
+    .filter(({ flags }) => flags === 0)
+    .map((one) => one.body.readUInt32BE(2));
+
+describe("a connection that is told of fewer streams", () => {
+  it("may have as many as before until it has acknowledged that", async () => {
+    peer.send(GREETING, SETTINGS_ACK, open(1), open(3));
+    await peer.roundTrip();
+    session.advertise(4);
+    await peer.until(() => told().length === 2);
+    expect(peer.of(4).at(-1)?.body).toEqual(settings([[setting.maxConcurrentStreams, 4]]).subarray(9));
+    peer.send(...ids(4, 5).map((id) => open(id)));
+    await peer.roundTrip();
+    expect([begun.length, peer.of(3)]).toEqual([6, []]);
+    peer.send(SETTINGS_ACK, open(13));
+    await peer.ended(13);
+    expect([begun.length, peer.resetOf(13)]).toEqual([6, errorCode.refusedStream]);
+    peer.send(...ids(3).map((id) => reset(id)), open(15));
+    await peer.roundTrip();
+    expect([begun.length, peer.resetOf(15), peer.goAways]).toEqual([7, undefined, []]);
+  });
+
+  it("is refused what is more, and asked to go only beyond what it was told of first", async () => {
+    peer.send(GREETING, SETTINGS_ACK);
+    await peer.roundTrip();
+    session.advertise(2);
+    await peer.until(() => told().length === 2);
+    peer.send(SETTINGS_ACK, ...ids(5).map((id) => open(id)));
+    await peer.ended(5, 7, 9);
+    expect(ids(5).map((id) => peer.resetOf(id))).toEqual([undefined, undefined, 7, 7, 7]);
+    session.advertise(MAX_STREAMS);
+    peer.send(SETTINGS_ACK, ...ids(MAX_STREAMS - 2, 11).map((id) => open(id)));
+    await peer.roundTrip();
+    expect([begun.length, peer.goAways]).toEqual([MAX_STREAMS, []]);
+    peer.send(open(101));
+    await peer.closed;
+    expect(peer.goAways).toEqual([[101, errorCode.protocolError]]);
+  });
+
+  it("may acknowledge each of several, and no more", async () => {
+    peer.send(GREETING, SETTINGS_ACK);
+    await peer.roundTrip();
+    for (const streams of [8, 6, 4]) session.advertise(streams);
+    peer.send(SETTINGS_ACK, SETTINGS_ACK, SETTINGS_ACK);
+    await peer.roundTrip();
+    expect([told(), peer.goAways]).toEqual([[MAX_STREAMS, 8, 6, 4], []]);
+    peer.send(SETTINGS_ACK);
+    await peer.closed;
+    expect(peer.fault).toBe(errorCode.protocolError);
+    // It is gone: nothing is sent any more.
+    session.advertise(2);
+    session.retire();
+    expect(session.ping(() => {})).toBe(false);
+  });
+});
+
+describe("a connection that is stopped", () => {
+  it("is read behind the frame at which it was stopped when it is read on, and nothing is lost", async () => {
+    const order: number[] = [];
+    serve = (stream) => {
+      stream.on("data", () => {});
+      order.push(order.length);
+      session.stop();
+      answer(stream);
+    };
+    const streams = ids(50);
+    peer.send(GREETING, ...streams.map((id) => call(id)));
+    await peer.until(() => peer.isEnded(1));
+    for (let count = 1; count < 50; count++) {
+      await nextTurn();
+      await nextTurn();
+      expect(begun).toHaveLength(count);
+      expect(session.resume()).toBe(true);
+      await peer.until(() => peer.isEnded(2 * count + 1));
+    }
+    expect(order).toHaveLength(50);
+  });
+
+  it("reads what comes in pieces meanwhile, in its order", async () => {
+    const received: string[] = [];
+    serve = (stream) => {
+      stream.on("data", (chunk) => received.push(chunk.toString()));
+      session.stop();
+    };
+    peer.send(GREETING, open(1), body(1, Buffer.from("a"), 0));
+    for (const text of ["b", "c", "d", "e"]) {
+      peer.send(body(1, Buffer.from(text), 0));
+      await nextTurn();
+    }
+    while (begun.length === 0) await nextTurn();
+    expect(received).toEqual([]);
+    session.resume();
+    session.resume();
+    await peer.roundTrip();
+    expect(received.join("")).toBe("abcde");
+  });
+
+  it("is closed as soon as its peer is, when it is asked to go", async () => {
+    peer.send(GREETING, SETTINGS_ACK);
+    await peer.roundTrip();
+    const closed = new Promise<void>((resolve) => session.once("close", resolve));
+    session.stop();
+    peer.send(call(1));
+    while (session.socket.readableLength === 0) await nextTurn();
+    session.retire();
+    await Promise.all([peer.closed, closed]);
+    expect([begun, clock.pending]).toEqual([[], 0]);
+  });
+
+  it("ends at once when its peer is gone", async () => {
+    peer.send(GREETING, open(1));
+    await peer.roundTrip();
+    const closed = new Promise<void>((resolve) => session.once("close", resolve));
+    let streamsClosed = 0;
+    begun[0]?.on("close", () => {
+      streamsClosed += 1;
+    });
+    session.destroy();
+    await closed;
+    await nextTurn();
+    expect([streamsClosed, session.closed, clock.pending]).toEqual([1, true, 0]);
+  });
+});
+
+describe("a stream of such a connection", () => {
+  it("gives what came while it was paused to who goes on, and its end behind it", async () => {
+    const events: string[] = [];
+    serve = (stream) => {
+      stream.on("data", (chunk) => {
+        events.push(chunk.toString());
+        stream.pause();
+      });
+      stream.on("end", () => events.push("end"));
+      stream.on("close", () => events.push("close"));
+    };
+    peer.send(
+      GREETING,
+      open(1),
+      body(1, Buffer.from("a"), 0),
+      body(1, Buffer.from("b"), 0),
+      body(1, Buffer.from("c")),
+    );
+    await peer.roundTrip();
+    expect([events, begun[0]?.readableLength]).toEqual([["a"], expect.any(Number)]);
+    begun[0]?.resume();
+    await nextTurn();
+    expect(events).toEqual(["a", "bc"]);
+    begun[0]?.resume();
+    await nextTurn();
+    expect(events).toEqual(["a", "bc", "end"]);
+    if (begun[0] !== undefined) answer(begun[0]);
+    await peer.ended(1);
+    expect(events).toEqual(["a", "bc", "end", "close"]);
+  });
+
+  it("takes nothing any more when it is over, and tells who writes", async () => {
+    peer.send(GREETING, open(1));
+    await peer.roundTrip();
+    const [stream] = begun;
+    peer.send(reset(1));
+    await peer.roundTrip();
+    expect([stream?.closed, stream?.destroyed]).toEqual([true, true]);
+    const errors: unknown[] = [];
+    stream?.respond({ ":status": 200 }, {});
+    stream?.write(Buffer.of(1), (error) => errors.push(error));
+    stream?.end(Buffer.of(1), (error) => errors.push(error));
+    stream?.sendTrailers({ x: "y" });
+    stream?.pause();
+    stream?.resume();
+    stream?.close(errorCode.cancel);
+    await peer.roundTrip();
+    expect(errors).toEqual([expect.any(Error), expect.any(Error)]);
+    expect([peer.of(1), peer.of(3)]).toEqual([[], []]);
+  });
+});
