@@ -3,7 +3,7 @@
  * costs five times as much, leaves objects outside of the heap that full collections free one by one, and it begins all
  * calls that a read of two megabytes brings. Here reading can be suspended behind each frame.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
 import { ControlFrames } from "./control-frames.ts";
@@ -15,27 +15,20 @@ import {
   flag,
   frameType,
   streamFault,
-  windowUpdate,
 } from "./frame.ts";
 import { type FrameHead, FrameParser } from "./frame-parser.ts";
-import { frameFault, type StreamStage } from "./frame-rules.ts";
-import type { FrameWriter, Taken } from "./frame-writer.ts";
+import { frameFault } from "./frame-rules.ts";
+import type { FrameWriter } from "./frame-writer.ts";
 import { dependsOn, HeaderBlock, type HeaderBlockState } from "./header-block.ts";
 import { contentLengthOf, isKept, isWellFormed } from "./header-rules.ts";
 import { type HeaderField, type HeaderLimits, type Headers, toHeaders } from "./hpack.ts";
+import { OpenStreams } from "./open-streams.ts";
 import { type PeerStream, StreamState } from "./peer-stream.ts";
-import { RecentIds } from "./recent-ids.ts";
-import { StreamTable } from "./stream-table.ts";
-import { StreamsSender } from "./streams-sender.ts";
+import { ENDED, RequestData, WRONG_CONTENT_LENGTH } from "./request-data.ts";
 
 const NOT_CONTINUED = connectionFault("headers that are not continued", errorCode.protocolError);
-const ENDED = streamFault("a frame behind the end of its stream", errorCode.streamClosed);
-const CLOSED = streamFault("a frame of a stream that is closed", errorCode.streamClosed);
-const NO_ROOM = connectionFault("more data than there is room for", errorCode.flowControlError);
-const NO_STREAM_ROOM = streamFault("more data than its stream has room for", errorCode.flowControlError);
 const FLOOD = connectionFault("too many frames that carry nothing", errorCode.enhanceYourCalm);
 const MALFORMED = streamFault("malformed headers", errorCode.protocolError);
-const WRONG_CONTENT_LENGTH = streamFault("data of another length than announced", errorCode.protocolError);
 const DEPENDS_ON_ITSELF = streamFault("a stream that depends on itself", errorCode.protocolError);
 const WRONG_STREAM = connectionFault("a stream that a client may not open", errorCode.protocolError);
 const REOPENED = connectionFault("headers of a stream that is closed", errorCode.streamClosed);
@@ -45,9 +38,6 @@ const NO_SETTINGS = connectionFault("a first frame that is no settings", errorCo
 const HEADER_TABLE_BYTES = 4_096;
 /** Blocks above the limit of headers are read up to this size, and reset their stream alone: the peer may not know the limit yet. */
 const BLOCK_MAX_BYTES = 64 * 1024;
-
-/** Of the streams that there may be, how many are known when they are over. */
-const KNOWN_PART = 2;
 
 export interface ManyStreamsLimits {
   /** What the peer may send before it was read, on the connection and on each stream. 65,535 or more. */
@@ -79,25 +69,14 @@ export interface ManyStreamsHandlers {
 }
 
 export class ManyStreamsConnection {
-  readonly #writer: FrameWriter;
   readonly #limits: ManyStreamsLimits;
   readonly #handlers: ManyStreamsHandlers;
   readonly #parser: FrameParser;
-  readonly #sender: StreamsSender;
   readonly #control: ControlFrames;
   readonly #headerBlock: HeaderBlock;
-  readonly #streams = new StreamTable<PeerStream>();
-  /** Streams that this side has reset: what was on its way then is no fault. */
-  readonly #reset: RecentIds;
-  readonly #closed: RecentIds;
-  /** The highest stream that the peer has opened. */
-  lastStreamId = 0;
+  readonly #data: RequestData;
+  readonly streams: OpenStreams;
   #isGreeted = false;
-  /** What the peer may still send on all streams. */
-  #roomBytes: number;
-  #receivedBytes = 0;
-  /** Whose DATA frame is being read. Undefined: a stream's that is over. */
-  #dataStream: PeerStream | undefined;
   /** Of the headers that are being read. */
   #headersStreamId = 0;
 
@@ -110,31 +89,31 @@ export class ManyStreamsConnection {
     handlers: ManyStreamsHandlers,
   ) {
     boundary.contain(socket);
-    this.#writer = writer;
     this.#limits = limits;
     this.#handlers = handlers;
-    this.#roomBytes = limits.windowBytes;
-    this.#reset = new RecentIds(KNOWN_PART * limits.streamsMax);
-    this.#closed = new RecentIds(KNOWN_PART * limits.streamsMax);
-    this.#sender = new StreamsSender(
-      writer,
-      (id) => this.#streams.get(id),
-      (visit) => this.#streams.visit(visit),
+    this.streams = new OpenStreams(writer, limits.streamsMax, () => handlers.closed());
+    this.#data = new RequestData(writer, this.streams, limits.windowBytes, {
+      fault: (streamId, fault) => this.#fault(streamId, fault),
+      admitsEmpty: () => this.#admit("empty_data"),
+    });
+    this.#control = new ControlFrames(
+      (bytes, taken) => writer.frames(bytes, taken),
+      boundary,
+      this.streams.sender,
     );
-    this.#control = new ControlFrames((bytes, taken) => writer.frames(bytes, taken), boundary, this.#sender);
     this.#headerBlock = new HeaderBlock(
       limits.headers,
       HEADER_TABLE_BYTES,
       Math.max(limits.headers.maxBytes, BLOCK_MAX_BYTES),
     );
     this.#parser = new FrameParser({
-      dataBegins: (head) => this.#dataBegins(head),
-      data: (bytes, from, to) => this.#data(bytes, from, to),
-      dataEnds: (head, contentBytes) => this.#dataEnds(head, contentBytes),
+      dataBegins: (head) => this.#data.begins(head, this.#isGreeted ? this.#headersFault(head) : NO_SETTINGS),
+      data: (bytes, from, to) => this.#data.data(bytes, from, to),
+      dataEnds: (head, contentBytes) => this.#data.ends(head, contentBytes),
       frame: (head, body) => this.#frame(head, body),
       fault: (fault) => handlers.fault(fault),
     });
-    socket.on("drain", () => this.#sender.flush());
+    socket.on("drain", () => this.streams.sender.flush());
   }
 
   /** Reads the bytes of `chunk`. Returns how far it came, which is less after `suspend()`. */
@@ -151,51 +130,16 @@ export class ManyStreamsConnection {
   stop(): void {
     if (this.#parser.stopped) return;
     this.#parser.stop();
-    for (const stream of this.#streams.values()) {
-      if (!stream.state.isOver) this.#close(stream, errorCode.cancel);
-    }
+    this.streams.closeAll();
   }
 
   get stopped(): boolean {
     return this.#parser.stopped;
   }
 
-  /** How many streams are open. */
-  get streams(): number {
-    return this.#streams.size;
-  }
-
-  // ---- What is sent ---------------------------------------------------------------------------------------
-
-  sendHeaders(stream: PeerStream, block: Buffer, endStream: boolean): void {
-    const { state } = stream;
-    this.#writer.headers(state.id, block, endStream ? flag.endStream : 0);
-    if (!endStream) return;
-    state.isAnswered = true;
-    if (state.hasEnded) this.#close(stream, errorCode.noError);
-    // Otherwise a request that nobody reads to its end would keep its stream open (RFC 9113, section 8.1).
-    else this.reset(stream, errorCode.noError);
-  }
-
-  /** Nobody may write to the bytes until they are taken by the socket. */
-  sendData(stream: PeerStream, bytes: Buffer, taken: Taken): void {
-    this.#sender.send(stream, bytes, taken);
-  }
-
-  isFlushed(stream: PeerStream): boolean {
-    return this.#sender.isFlushed(stream);
-  }
-
-  reset(stream: PeerStream, code: number): void {
-    if (stream.state.isOver) return;
-    this.#sendReset(stream.state.id, code);
-    this.#close(stream, code);
-  }
-
   /** While it is held the peer gets no room on the stream, and so has to stop. */
-  hold({ state }: PeerStream, held: boolean): void {
-    state.isHeld = held;
-    if (!held) this.#giveBack(state);
+  hold(stream: PeerStream, held: boolean): void {
+    this.#data.hold(stream, held);
   }
 
   /** This side has sent settings once more. */
@@ -203,110 +147,10 @@ export class ManyStreamsConnection {
     this.#control.settingsSent();
   }
 
-  #sendReset(id: number, code: number): void {
-    this.#reset.add(id);
-    const body = codeBytes(code);
-    this.#writer.frame(frameType.resetStream, 0, id, body);
-  }
-
-  #close(stream: PeerStream, code: number): void {
-    const { state } = stream;
-    state.isOver = true;
-    this.#streams.delete(state.id);
-    this.#closed.add(state.id);
-    this.#sender.drop(stream);
-    stream.over(code);
-    this.#handlers.closed();
-  }
-
-  // ---- What is read: DATA ---------------------------------------------------------------------------------
-
-  #stageOf(streamId: number): StreamStage {
-    if (streamId > this.lastStreamId) return "new";
-    return streamId % 2 === 1 ? "begun" : "idle";
-  }
-
-  #dataBegins(head: FrameHead): void {
-    this.#dataStream = undefined;
-    const fault = this.#isGreeted ? this.#headersFault(head) : NO_SETTINGS;
-    if (fault !== undefined) {
-      this.#fault(head.streamId, fault);
-      return;
-    }
-    this.#takeConnectionRoom(head.bodyBytes);
-    if (this.#parser.stopped) return;
-    const stream = this.#streams.get(head.streamId);
-    if (stream === undefined) this.#ofClosed(head.streamId);
-    else if (stream.state.hasEnded) this.#fault(head.streamId, ENDED);
-    else this.#takeRoom(stream, head.bodyBytes);
-  }
-
   #headersFault(head: FrameHead): Fault | undefined {
-    return this.#headerBlock.continues ? NOT_CONTINUED : frameFault(head, this.#stageOf(head.streamId));
+    if (this.#headerBlock.continues) return NOT_CONTINUED;
+    return frameFault(head, this.streams.stageOf(head.streamId));
   }
-
-  /** The room of the connection comes back at once, so that a stream that is held does not stop the others. */
-  #takeConnectionRoom(bytes: number): void {
-    this.#roomBytes -= bytes;
-    this.#receivedBytes += bytes;
-    if (this.#roomBytes < 0) {
-      this.#handlers.fault(NO_ROOM);
-      return;
-    }
-    if (this.#receivedBytes < this.#limits.windowBytes / 2) return;
-    this.#writer.frames(windowUpdate(0, this.#receivedBytes));
-    this.#roomBytes += this.#receivedBytes;
-    this.#receivedBytes = 0;
-  }
-
-  #takeRoom(stream: PeerStream, bytes: number): void {
-    const { state } = stream;
-    state.roomBytes -= bytes;
-    state.receivedBytes += bytes;
-    if (state.roomBytes < 0) {
-      this.#fault(state.id, NO_STREAM_ROOM);
-      return;
-    }
-    this.#dataStream = stream;
-  }
-
-  #giveBack(state: StreamState): void {
-    if (state.isHeld || state.isOver || state.hasEnded) return;
-    if (state.receivedBytes < this.#limits.windowBytes / 2) return;
-    this.#writer.frames(windowUpdate(state.id, state.receivedBytes));
-    state.roomBytes += state.receivedBytes;
-    state.receivedBytes = 0;
-  }
-
-  #data(bytes: Buffer, from: number, to: number): void {
-    const stream = this.#dataStream;
-    if (stream === undefined || stream.state.isOver) return;
-    const { state } = stream;
-    state.contentLeftBytes -= to - from;
-    if (state.contentLeftBytes < 0) this.#fault(state.id, WRONG_CONTENT_LENGTH);
-    else stream.receive(bytes, from, to);
-  }
-
-  #dataEnds({ flags }: FrameHead, contentBytes: number): void {
-    const stream = this.#dataStream;
-    this.#dataStream = undefined;
-    const isLast = (flags & flag.endStream) !== 0;
-    if (contentBytes === 0 && !isLast && !this.#admit("empty_data")) return;
-    if (stream !== undefined && !isLast) this.#giveBack(stream.state);
-    if (isLast && stream !== undefined && !stream.state.isOver) this.#endRequest(stream);
-  }
-
-  #endRequest(stream: PeerStream): void {
-    const { state } = stream;
-    if (state.contentLeftBytes > 0) {
-      this.#fault(state.id, WRONG_CONTENT_LENGTH);
-      return;
-    }
-    state.hasEnded = true;
-    stream.requestEnded();
-  }
-
-  // ---- What is read: other frames -------------------------------------------------------------------------
 
   #frame(head: FrameHead, body: Buffer): void {
     const fault = this.#frameFault(head);
@@ -319,7 +163,7 @@ export class ManyStreamsConnection {
     if (!(this.#isGreeted || isSettings)) return NO_SETTINGS;
     if (head.type === frameType.continuation) {
       if (this.#headerBlock.continues && head.streamId !== this.#headersStreamId) return NOT_CONTINUED;
-      return this.#headerBlock.continues ? undefined : frameFault(head, this.#stageOf(head.streamId));
+      return this.#headerBlock.continues ? undefined : frameFault(head, this.streams.stageOf(head.streamId));
     }
     return this.#headersFault(head);
   }
@@ -374,7 +218,7 @@ export class ManyStreamsConnection {
         this.#takeFields(this.#headersStreamId, state.fields, state.isLast);
         break;
       case "fault":
-        this.lastStreamId = Math.max(this.lastStreamId, this.#headersStreamId);
+        this.streams.lastId = Math.max(this.streams.lastId, this.#headersStreamId);
         this.#fault(this.#headersStreamId, state.fault);
         break;
       case "flood":
@@ -387,22 +231,23 @@ export class ManyStreamsConnection {
   }
 
   #takeFields(id: number, fields: readonly HeaderField[], isLast: boolean): void {
-    const stream = this.#streams.get(id);
+    const stream = this.streams.get(id);
     if (stream !== undefined) this.#takeTrailers(stream, fields, isLast);
-    else if (id > this.lastStreamId) this.#open(id, fields, isLast);
-    else if (!this.#reset.has(id)) this.#handlers.fault(this.#closed.has(id) ? REOPENED : WRONG_STREAM);
+    else if (id > this.streams.lastId) this.#open(id, fields, isLast);
+    else if (!this.streams.wasReset(id))
+      this.#handlers.fault(this.streams.wasOpen(id) ? REOPENED : WRONG_STREAM);
   }
 
   /** No call has a use for trailers of its request. */
   #takeTrailers(stream: PeerStream, fields: readonly HeaderField[], isLast: boolean): void {
     const { id, hasEnded } = stream.state;
     if (hasEnded) this.#fault(id, ENDED);
-    else if (isLast && isWellFormed("trailers", fields)) this.#endRequest(stream);
+    else if (isLast && isWellFormed("trailers", fields)) this.#data.endRequest(stream);
     else this.#fault(id, MALFORMED);
   }
 
   #open(id: number, fields: readonly HeaderField[], isLast: boolean): void {
-    this.lastStreamId = id;
+    this.streams.lastId = id;
     const kept = fields.filter(isKept);
     if (!isWellFormed("request", kept)) {
       this.#fault(id, MALFORMED);
@@ -416,11 +261,11 @@ export class ManyStreamsConnection {
     const state = new StreamState(id, this.#limits.windowBytes, contentBytes);
     const stream = this.#handlers.opens(state);
     if (typeof stream === "number") {
-      if (!this.#parser.stopped && this.#admit("reset")) this.#sendReset(id, stream);
+      if (!this.#parser.stopped && this.#admit("reset")) this.streams.sendReset(id, stream);
       return;
     }
     state.hasEnded = isLast;
-    this.#streams.set(id, stream);
+    this.streams.add(stream);
     this.#handlers.serve(stream, toHeaders(kept));
     if (isLast && !state.isOver) stream.requestEnded();
   }
@@ -452,19 +297,19 @@ export class ManyStreamsConnection {
   }
 
   #takeWindowUpdate(streamId: number, body: Buffer): void {
-    if (!(this.#sender.budget.take() || this.#admit("window_update"))) return;
+    if (!(this.streams.sender.budget.take() || this.#admit("window_update"))) return;
     this.#takeMore(streamId, this.#control.windowUpdate(streamId, body));
   }
 
   #takeReset(streamId: number, code: number): void {
     if (!this.#admit("reset")) return;
-    const stream = this.#streams.get(streamId);
-    if (stream !== undefined) this.#close(stream, code);
+    const stream = this.streams.get(streamId);
+    if (stream !== undefined) this.streams.close(stream, code);
   }
 
   /** After a frame that may have made room. */
   #takeMore(streamId: number, fault: Fault | undefined): void {
-    if (fault === undefined) this.#sender.flush();
+    if (fault === undefined) this.streams.sender.flush();
     else this.#fault(streamId, fault);
   }
 
@@ -474,31 +319,19 @@ export class ManyStreamsConnection {
     return false;
   }
 
-  // ---- Faults ---------------------------------------------------------------------------------------------
-
-  #ofClosed(streamId: number): void {
-    if (!this.#reset.has(streamId)) this.#fault(streamId, CLOSED);
-  }
-
   /** A peer may make this side reset streams as often as it may reset them itself. */
   #fault(streamId: number, fault: Fault): void {
     if (fault.scope === "connection") {
       this.#handlers.fault(fault);
       return;
     }
-    if (streamId > this.lastStreamId) {
+    if (streamId > this.streams.lastId) {
       this.#handlers.fault(connectionFault(fault.what, fault.code));
       return;
     }
     if (!this.#admit("reset")) return;
-    const stream = this.#streams.get(streamId);
-    if (stream === undefined) this.#sendReset(streamId, fault.code);
-    else this.reset(stream, fault.code);
+    const stream = this.streams.get(streamId);
+    if (stream === undefined) this.streams.sendReset(streamId, fault.code);
+    else this.streams.reset(stream, fault.code);
   }
-}
-
-function codeBytes(code: number): Buffer {
-  const body = Buffer.allocUnsafe(4);
-  body.writeUInt32BE(code);
-  return body;
 }

@@ -42,7 +42,7 @@ export const exceptions: Exceptions = {
   "src/server/fast/many-streams-session.ts": {
     "socket.on": "ManyStreamsConnection contains it",
     "this.socket.on": "ManyStreamsConnection contains it",
-    "this.#wire.sendData": TAKEN,
+    "this.#wire.streams.sendData": TAKEN,
   },
   "src/server/fast/many-streams-stream.ts": {
     "this.write": TAKEN,
@@ -93,6 +93,7 @@ export const exceptions: Exceptions = {
     "worker.on": "reports of the process's own thread; no bytes from outside",
   },
   "src/http2/data-sender.ts": { "socket.write": TAKEN },
+  "src/http2/open-streams.ts": { "this.close": NO_CALLBACK },
   "src/http2/single-stream.ts": { "socket.write": "ControlFrames guards it" },
   "src/http2/frame-writer.ts": {
     "this.#socket.write": TAKEN,

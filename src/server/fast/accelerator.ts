@@ -69,7 +69,7 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
         arrived: register.arrived,
       });
       register.opened(connection, socket);
-      const unread = register.boundReading(connection, connection);
+      const unread = register.boundReading(connection, connection.reading);
       const unbound = streamBounds.add(connection, (streams) => connection.advertise(streams));
       connection.once("close", () => {
         unread();

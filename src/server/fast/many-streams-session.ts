@@ -2,12 +2,10 @@
  * A connection with many streams, which the server reads as turns let it: the rest of what a read has brought waits when a
  * turn has brought enough.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { OutgoingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
-import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
-import { NO_BUFFER } from "../../common/bytes.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import type { Rng } from "../../common/random.ts";
 import {
@@ -28,13 +26,13 @@ import type { StreamState } from "../../http2/peer-stream.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { CallSession, CallStream } from "../calls/http2-stream.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
-import type { Reading } from "../limits/readers.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { STREAM_WORK_BYTES } from "../limits/work.ts";
 import { type IdleWatch, startIdleWatch } from "./idle-watch.ts";
 import { type Keepalive, startKeepalive } from "./keepalive.ts";
 import { ManyStreamsStream } from "./many-streams-stream.ts";
 import { PendingPings } from "./pending-pings.ts";
+import { type BytesReader, TurnReading } from "./turn-reading.ts";
 
 export interface ManyStreamsSessionDeps {
   readonly limits: TransportLimits;
@@ -61,9 +59,11 @@ const UNACKNOWLEDGED_MAX = 10;
 
 const DISCARDED_BESIDE_BYTES = 64 * 1024;
 
-export class ManyStreamsSession implements CallSession, Reading {
+export class ManyStreamsSession implements CallSession, BytesReader {
   readonly countsStreams = true;
   readonly socket: Socket;
+  /** How its socket is read. */
+  readonly reading: TurnReading;
   readonly #deps: ManyStreamsSessionDeps;
   readonly #wire: ManyStreamsConnection;
   readonly #writer: FrameWriter;
@@ -72,11 +72,6 @@ export class ManyStreamsSession implements CallSession, Reading {
   readonly #pings = new PendingPings();
   /** Of the preface. */
   #prefaceBytes = 0;
-  /** It was read, and waits for its turn. */
-  #rest: Buffer = NO_BUFFER;
-  /** Nothing is read now. */
-  #isStopped = false;
-  #continues = false;
   #leaving: Timer | undefined;
   /** Came behind the end. */
   #discardedBytes = 0;
@@ -113,11 +108,9 @@ export class ManyStreamsSession implements CallSession, Reading {
         fault: (fault) => this.#leaveFor(fault),
       },
     );
+    this.reading = new TurnReading(socket, boundary, this);
     this.#keepalive = startKeepalive(this, deps);
     this.#idle = startIdleWatch(this, deps);
-    socket.on("drain", () => {
-      if (!this.#isStopped) this.#readOn();
-    });
     socket.on("close", () => {
       this.#leaving?.cancel();
       this.#end();
@@ -158,7 +151,7 @@ export class ManyStreamsSession implements CallSession, Reading {
   /** Tells the client to make no new call here; without a call, ends the connection. */
   retire(): void {
     if (this.closed || this.#retired) return;
-    if (this.#wire.streams === 0) this.#leaveWithin(this.#deps.limits.stallMaxMs, errorCode.noError);
+    if (this.#wire.streams.size === 0) this.#leaveWithin(this.#deps.limits.stallMaxMs, errorCode.noError);
     else this.#goAway(errorCode.noError);
   }
 
@@ -168,31 +161,30 @@ export class ManyStreamsSession implements CallSession, Reading {
 
   /** What it was told of its last stream may not grow: it may have made later calls elsewhere. */
   #goAway(code: number): void {
-    this.#lastServedId ??= this.#wire.lastStreamId;
+    this.#lastServedId ??= this.#wire.streams.lastId;
     this.#writer.frames(goAway(this.#lastServedId, code));
   }
 
   #leaveWithin(maxMs: number, code: number): void {
-    const { clock } = this.#deps;
+    const { clock, limits } = this.#deps;
     this.#goAway(code);
     this.#end();
     this.#writer.flush();
     this.socket.end();
     // A socket that is paused would not see that its peer has ended too.
     if (code === errorCode.noError) this.socket.resume();
-    this.#destroyAfter(maxMs, clock.nowMs());
+    this.#destroyAfter(maxMs, code === errorCode.noError ? clock.nowMs() + limits.connectionGraceMs : 0);
   }
 
-  /** A peer that takes what was sent to it gets the time once more. */
-  #destroyAfter(maxMs: number, sinceMs: number): void {
-    const { clock, boundary, limits } = this.#deps;
+  /** A peer that takes what was sent to it gets the time once more, until `untilMs`. */
+  #destroyAfter(maxMs: number, untilMs: number): void {
+    const { clock, boundary } = this.#deps;
     const leftBytes = this.socket.writableLength;
     this.#leaving = clock.schedule(
       maxMs,
       boundary.guard(this, () => {
         const isTaking = this.socket.writableLength < leftBytes;
-        if (isTaking && clock.nowMs() - sinceMs < limits.connectionGraceMs)
-          this.#destroyAfter(maxMs, sinceMs);
+        if (isTaking && clock.nowMs() < untilMs) this.#destroyAfter(maxMs, untilMs);
         else this.socket.destroy();
       }),
     );
@@ -217,7 +209,7 @@ export class ManyStreamsSession implements CallSession, Reading {
 
   #end(): void {
     if (this.closed) return;
-    this.#rest = NO_BUFFER;
+    this.reading.drop();
     this.#wire.stop();
     this.#keepalive.stop();
     this.#idle.stop();
@@ -230,7 +222,7 @@ export class ManyStreamsSession implements CallSession, Reading {
     this.#deps.arrived(this, STREAM_WORK_BYTES);
     // What its answers are sent behind is not taken: what else was read waits.
     if (this.#writer.isOverfull) this.#wire.suspend();
-    const streams = this.#wire.streams;
+    const streams = this.#wire.streams.size;
     if (streams >= this.#deps.limits.connectionMaxStreams && this.#streamsMax.length === 1) {
       this.#leaveFor(TOO_MANY_STREAMS);
       return errorCode.refusedStream;
@@ -249,7 +241,7 @@ export class ManyStreamsSession implements CallSession, Reading {
   }
 
   #closedOne(): void {
-    if (this.closed || this.#wire.streams > 0) return;
+    if (this.closed || this.#wire.streams.size > 0) return;
     this.#idle.idle();
     if (this.#retired) this.#leaveWithin(this.#deps.limits.stallMaxMs, errorCode.noError);
   }
@@ -271,19 +263,19 @@ export class ManyStreamsSession implements CallSession, Reading {
   // ---- What it sends --------------------------------------------------------------------------------------
 
   sendHeaders(stream: ManyStreamsStream, headers: OutgoingHttpHeaders, endStream: boolean): void {
-    this.#wire.sendHeaders(stream, blockOf(headers), endStream);
+    this.#wire.streams.sendHeaders(stream, blockOf(headers), endStream);
   }
 
   sendData(stream: ManyStreamsStream, bytes: Buffer, taken: Taken): void {
-    this.#wire.sendData(stream, bytes, taken);
+    this.#wire.streams.sendData(stream, bytes, taken);
   }
 
   isFlushed(stream: ManyStreamsStream): boolean {
-    return this.#wire.isFlushed(stream);
+    return this.#wire.streams.sender.isFlushed(stream);
   }
 
   reset(stream: ManyStreamsStream, code: number): void {
-    this.#wire.reset(stream, code);
+    this.#wire.streams.reset(stream, code);
   }
 
   /** A paused stream holds no more: the peer has room for no more. */
@@ -304,46 +296,9 @@ export class ManyStreamsSession implements CallSession, Reading {
 
   // ---- What it reads --------------------------------------------------------------------------------------
 
-  /** Reads no further in this turn. */
-  stop(): void {
-    if (this.closed) return;
-    this.#isStopped = true;
-    this.#wire.suspend();
-    this.socket.pause();
-  }
-
-  resume(): boolean {
-    // Nothing is read of a peer that does not take its answers.
-    if (this.#writer.isOverfull) return false;
-    this.#isStopped = false;
-    this.#readOn();
-    return true;
-  }
-
-  #readOn(): void {
-    if (this.#continues) return;
-    this.#continues = true;
-    setImmediate(
-      this.#deps.boundary.guard(this, () => {
-        this.#continues = false;
-        if (this.closed || this.#isStopped || this.#writer.isOverfull) return;
-        const rest = this.#rest;
-        this.#rest = NO_BUFFER;
-        this.#read(rest);
-        if (this.#rest.length === 0 && !this.#isStopped && !this.closed) this.socket.resume();
-      }),
-    );
-  }
-
   readonly #onData = (chunk: Buffer): void => {
-    if (this.closed) {
-      this.#discard(chunk.length);
-      return;
-    }
-    if (this.#rest.length > 0 || this.#isStopped || this.#writer.isOverfull) {
-      this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-      this.socket.pause();
-    } else this.#read(chunk);
+    if (this.closed) this.#discard(chunk.length);
+    else this.reading.take(chunk);
   };
 
   /** What the peer had sent before it learned of the end is at most its window, and some frames beside it. */
@@ -353,17 +308,20 @@ export class ManyStreamsSession implements CallSession, Reading {
       this.destroy();
   }
 
-  #read(chunk: Buffer): void {
-    const from = this.#prefaceBytes < PREFACE.length ? this.#readPreface(chunk) : 0;
-    if (this.closed || from === chunk.length) return;
-    const bytes = from === 0 ? chunk : chunk.subarray(from);
-    const read = this.#wire.read(bytes);
-    if (!this.closed && read < bytes.length) {
-      this.#rest = bytes.subarray(read);
-      this.socket.pause();
-    }
+  get isOverfull(): boolean {
+    return this.#writer.isOverfull;
+  }
+
+  suspend(): void {
+    this.#wire.suspend();
+  }
+
+  read(bytes: Buffer): number {
+    const from = this.#prefaceBytes < PREFACE.length ? this.#readPreface(bytes) : 0;
+    if (this.closed) return bytes.length;
+    const read = this.#wire.read(from === 0 ? bytes : bytes.subarray(from));
     this.#writer.flush();
-    if (this.#writer.isOverfull) this.socket.pause();
+    return from + read;
   }
 
   /** Returns where the frames begin. */

@@ -131,7 +131,7 @@ describe("a connection that is stopped", () => {
     serve = (stream) => {
       stream.on("data", () => {});
       order.push(order.length);
-      session.stop();
+      session.reading.stop();
       answer(stream);
     };
     const streams = ids(50);
@@ -141,7 +141,7 @@ describe("a connection that is stopped", () => {
       await nextTurn();
       await nextTurn();
       expect(begun).toHaveLength(count);
-      expect(session.resume()).toBe(true);
+      expect(session.reading.resume()).toBe(true);
       await peer.until(() => peer.isEnded(2 * count + 1));
     }
     expect(order).toHaveLength(50);
@@ -151,7 +151,7 @@ describe("a connection that is stopped", () => {
     const received: string[] = [];
     serve = (stream) => {
       stream.on("data", (chunk) => received.push(chunk.toString()));
-      session.stop();
+      session.reading.stop();
     };
     peer.send(GREETING, open(1), body(1, Buffer.from("a"), 0));
     for (const text of ["b", "c", "d", "e"]) {
@@ -160,8 +160,8 @@ describe("a connection that is stopped", () => {
     }
     while (begun.length === 0) await nextTurn();
     expect(received).toEqual([]);
-    session.resume();
-    session.resume();
+    session.reading.resume();
+    session.reading.resume();
     await peer.roundTrip();
     expect(received.join("")).toBe("abcde");
   });
@@ -170,7 +170,7 @@ describe("a connection that is stopped", () => {
     peer.send(GREETING, SETTINGS_ACK);
     await peer.roundTrip();
     const closed = new Promise<void>((resolve) => session.once("close", resolve));
-    session.stop();
+    session.reading.stop();
     peer.send(call(1));
     while (session.socket.readableLength === 0) await nextTurn();
     session.retire();
