@@ -169,7 +169,7 @@ async function byEachCall(
       if (error !== undefined) throw error;
     },
   );
-  return [await settle(unary), await settle(batch), await settle(exchange)];
+  return Promise.all([settle(unary), settle(batch), settle(exchange)]);
 }
 
 /** The answers to these frames behind Open. */
