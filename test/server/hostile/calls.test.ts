@@ -18,7 +18,7 @@ const getMessage = toBinary(GetRequestSchema, create(GetRequestSchema, { namespa
 const get = framed(getMessage);
 
 // A client that answers no ping for half of `stallMaxMs` loses its connection, and these clients share a busy core with the server.
-const survivor = surviveWith({ transport: { halfCloseMaxMs: 400, stallMaxMs: 2_000 } });
+const survivor = surviveWith({ transport: { halfCloseMaxMs: 1_000, stallMaxMs: 2_000 } });
 let connection: RawConnection;
 
 beforeEach(async () => {
