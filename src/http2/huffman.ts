@@ -16,51 +16,101 @@ const CODE_BITS = [
 ];
 const END_OF_STRING = 256;
 const LONGEST_BITS = 30;
+const SHORTEST_BITS = 5;
 const PADDING_MAX_BITS = 7;
 
-interface CodesOfLength {
-  /** The least code of this length. */
-  readonly first: number;
-  /** By code, from the least. */
-  readonly symbols: readonly number[];
+/** Four bits are read at once: no code is as short, so they end one at most. */
+const NIBBLE = 16;
+const NO_SYMBOL = -1;
+const FAULT = -2;
+
+/** A node of the tree of codes that has not come to a symbol yet. */
+interface Node {
+  readonly at: number;
+  readonly next: (Node | number | undefined)[];
 }
 
-/** By length. */
-const CODES = codesByLength();
+interface Automaton {
+  /** By node and nibble: the node that follows. */
+  readonly next: Uint8Array;
+  /** By node and nibble: the symbol that ends, NO_SYMBOL or FAULT. */
+  readonly symbols: Int16Array;
+  /** The nodes in which a string may end: it is padded with the beginning of the end of a string, which is all ones. */
+  readonly ends: readonly boolean[];
+}
 
-function codesByLength(): readonly CodesOfLength[] {
-  const codes: CodesOfLength[] = [];
-  let next = 0;
-  for (let bits = 0; bits <= LONGEST_BITS; bits++) {
-    const symbols = CODE_BITS.flatMap((codeBits, symbol) => (codeBits === bits ? [symbol] : []));
-    codes.push({ first: next, symbols });
-    next = (next + symbols.length) * 2;
+const { next: NEXT, symbols: SYMBOLS, ends: ENDS } = createAutomaton();
+
+function createAutomaton(): Automaton {
+  const nodes = treeOfCodes();
+  const [root] = nodes;
+  if (root === undefined) throw new Error("the tree has a root");
+  const next = new Uint8Array(nodes.length * NIBBLE);
+  const symbols = new Int16Array(nodes.length * NIBBLE).fill(NO_SYMBOL);
+  for (const start of nodes) {
+    for (let nibble = 0; nibble < NIBBLE; nibble++) {
+      const entry = start.at * NIBBLE + nibble;
+      let node = start;
+      for (let bit = 3; bit >= 0; bit--) {
+        const following = node.next[(nibble >> bit) & 1];
+        if (typeof following === "object") node = following;
+        else {
+          symbols[entry] = following === undefined || following === END_OF_STRING ? FAULT : following;
+          node = root;
+        }
+      }
+      next[entry] = node.at;
+    }
   }
-  return codes;
+  const ends = nodes.map(() => false);
+  let padding: Node | number | undefined = root;
+  for (let bits = 0; bits <= PADDING_MAX_BITS && typeof padding === "object"; bits++) {
+    ends[padding.at] = true;
+    padding = padding.next[1];
+  }
+  return { next, symbols, ends };
+}
+
+/** The first one is the root. */
+function treeOfCodes(): readonly Node[] {
+  const nodes: Node[] = [{ at: 0, next: [] }];
+  let code = 0;
+  for (let bits = 1; bits <= LONGEST_BITS; bits++) {
+    code *= 2;
+    for (const [symbol, codeBits] of CODE_BITS.entries()) {
+      if (codeBits === bits) insert(nodes, code++, bits, symbol);
+    }
+  }
+  return nodes;
+}
+
+function insert(nodes: Node[], code: number, bits: number, symbol: number): void {
+  let [node] = nodes;
+  for (let at = bits - 1; at > 0 && node !== undefined; at--) {
+    const bit = (code >> at) & 1;
+    let following: Node | number | undefined = node.next[bit];
+    if (typeof following !== "object") {
+      following = { at: nodes.length, next: [] };
+      nodes.push(following);
+      node.next[bit] = following;
+    }
+    node = following;
+  }
+  if (node !== undefined) node.next[code & 1] = symbol;
 }
 
 /** The bytes as Latin-1 text; undefined: they are no coded string. */
 export function decodeHuffman(bytes: Uint8Array): string | undefined {
-  const decoded: number[] = [];
-  let code = 0;
-  let bits = 0;
-  for (const byte of bytes) {
-    for (let at = 7; at >= 0; at--) {
-      code = code * 2 + ((byte >> at) & 1);
-      bits += 1;
-      const { first, symbols } = CODES[bits] ?? { first: 0, symbols: [] };
-      const symbol = symbols[code - first];
-      if (symbol === undefined) {
-        if (bits === LONGEST_BITS) return undefined;
-        continue;
-      }
-      if (symbol === END_OF_STRING) return undefined;
-      decoded.push(symbol);
-      code = 0;
-      bits = 0;
-    }
+  const decoded = Buffer.allocUnsafe(Math.ceil((bytes.length * 8) / SHORTEST_BITS));
+  let length = 0;
+  let node = 0;
+  for (let at = 0; at < 2 * bytes.length; at++) {
+    const byte = bytes[at >> 1] ?? 0;
+    const entry = node * NIBBLE + ((at & 1) === 0 ? byte >> 4 : byte & 0xf);
+    const symbol = SYMBOLS[entry] ?? FAULT;
+    if (symbol === FAULT) return undefined;
+    if (symbol !== NO_SYMBOL) decoded[length++] = symbol;
+    node = NEXT[entry] ?? 0;
   }
-  // Padded with the beginning of the end of a string, which is all ones.
-  if (bits > PADDING_MAX_BITS || code !== 2 ** bits - 1) return undefined;
-  return Buffer.from(decoded).toString("latin1");
+  return ENDS[node] === true ? decoded.toString("latin1", 0, length) : undefined;
 }
