@@ -66,9 +66,8 @@ export class OpenStreams {
     const { state } = stream;
     this.#writer.headers(state.id, block, endStream ? flag.endStream : 0);
     if (!endStream) return;
+    state.isAnswered = true;
     if (state.hasEnded) this.close(stream, errorCode.noError);
-    // Otherwise a request that nobody reads to its end would keep its stream open (RFC 9113, section 8.1).
-    else this.reset(stream, errorCode.noError);
   }
 
   reset(stream: PeerStream, code: number): void {

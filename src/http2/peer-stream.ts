@@ -30,6 +30,8 @@ export class StreamState {
   contentLeftBytes: number;
   /** The peer sends no more. */
   hasEnded = false;
+  /** This side sends no more. */
+  isAnswered = false;
   /** It is over, and its connection does not know it any more. */
   isOver = false;
 

@@ -82,7 +82,8 @@ export class RequestData {
       return;
     }
     state.hasEnded = true;
-    stream.requestEnded();
+    if (state.isAnswered) this.#streams.close(stream, errorCode.noError);
+    else stream.requestEnded();
   }
 
   /** While it is held the peer gets no room on the stream, and so has to stop. */

@@ -45,6 +45,7 @@ export const exceptions: Exceptions = {
     "this.#wire.streams.sendData": TAKEN,
   },
   "src/server/fast/many-streams-stream.ts": {
+    "this.close": NO_CALLBACK,
     "this.write": TAKEN,
     "process.nextTick": "emits alone, and `emit` contains what listeners throw",
   },
@@ -94,6 +95,7 @@ export const exceptions: Exceptions = {
   },
   "src/http2/data-sender.ts": { "socket.write": TAKEN },
   "src/http2/open-streams.ts": { "this.close": NO_CALLBACK },
+  "src/http2/request-data.ts": { "this.#streams.close": NO_CALLBACK },
   "src/http2/single-stream.ts": { "socket.write": "ControlFrames guards it" },
   "src/http2/frame-writer.ts": {
     "this.#socket.write": TAKEN,

@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import type { OutgoingHttpHeaders } from "node:http2";
+import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
 import { errorCode } from "../../http2/frame.ts";
 import type { Taken } from "../../http2/frame-writer.ts";
@@ -59,6 +60,7 @@ export class ManyStreamsStream extends EventEmitter implements CallStream, PeerS
     if (this.closed) return;
     this.headersSent = true;
     this.session.sendHeaders(this, headers, endStream);
+    if (endStream) this.#leave();
   }
 
   write(bytes: Buffer, taken: Taken): void {
@@ -73,7 +75,17 @@ export class ManyStreamsStream extends EventEmitter implements CallStream, PeerS
   }
 
   sendTrailers(trailers: OutgoingHttpHeaders): void {
-    if (!this.closed) this.session.sendHeaders(this, trailers, true);
+    if (this.closed) return;
+    this.session.sendHeaders(this, trailers, true);
+    this.#leave();
+  }
+
+  /**
+   * Otherwise a request that has not ended would keep its stream open (RFC 9113, section 8.1). What has come with its beginning is
+   * still read, and judged.
+   */
+  #leave(): void {
+    if (!this.closed) setImmediate(this.#boundary.guard(this, () => this.close(errorCode.noError)));
   }
 
   close(code: number): void {
