@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
 import { NO_BUFFER } from "../common/bytes.ts";
-import { FRAME_HEAD_BYTES, FRAME_MAX_BYTES, flag, frameType, writeFrameHead } from "./frame.ts";
+import { FRAME_HEAD_BYTES, FRAME_MAX_BYTES, flag, frameType, headerFrames, writeFrameHead } from "./frame.ts";
 
 /** `error`: the bytes were cut off, and some of them may still be on their way to the socket. */
 export type Taken = (error?: Error | null) => void;
@@ -62,13 +62,8 @@ export class FrameWriter {
 
   /** `flags`: those of the first frame, beside END_HEADERS. */
   headers(streamId: number, block: Buffer, flags: number): void {
-    for (let at = 0; at === 0 || at < block.length; at += FRAME_MAX_BYTES) {
-      const piece =
-        at === 0 && block.length <= FRAME_MAX_BYTES ? block : block.subarray(at, at + FRAME_MAX_BYTES);
-      const end = at + piece.length === block.length ? flag.endHeaders : 0;
-      if (at === 0) this.frame(frameType.headers, flags | end, streamId, piece);
-      else this.frame(frameType.continuation, end, streamId, piece);
-    }
+    if (block.length > FRAME_MAX_BYTES) this.frames(headerFrames(streamId, block, flags));
+    else this.frame(frameType.headers, flags | flag.endHeaders, streamId, block);
   }
 
   /** Sends a part of `bytes`, which nobody may write to until they are taken. */

@@ -1,12 +1,13 @@
 /**
- * The server's side of a connection of HTTP/2 (RFC 9113) with many streams. node:http2 would do the same, but each of its streams
- * costs five times as much, leaves objects outside of the heap that full collections free one by one, and it begins all
- * calls that a read of two megabytes brings. Here reading can be suspended behind each frame.
+ * The server's side of a connection of HTTP/2 (RFC 9113) with many streams. node:http2 would do the same, but a call over
+ * it costs three times as much, its streams leave objects outside of the heap that full collections free one by one, and it begins
+ * all calls that a read of two megabytes brings. Here reading can be suspended behind each frame.
  */
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
 import { ControlFrames } from "./control-frames.ts";
+import { ENDED, FLOOD, MALFORMED, NOT_CONTINUED, WRONG_CONTENT_LENGTH } from "./faults.ts";
 import {
   connectionFault,
   errorCode,
@@ -20,22 +21,18 @@ import { type FrameHead, FrameParser } from "./frame-parser.ts";
 import { frameFault } from "./frame-rules.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import { dependsOn, HeaderBlock, type HeaderBlockState } from "./header-block.ts";
+import { INITIAL_TABLE_BYTES } from "./header-decoder.ts";
 import { contentLengthOf, isKept, isWellFormed } from "./header-rules.ts";
 import { type HeaderField, type HeaderLimits, type Headers, toHeaders } from "./hpack.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { type PeerStream, StreamState } from "./peer-stream.ts";
-import { ENDED, RequestData, WRONG_CONTENT_LENGTH } from "./request-data.ts";
+import { RequestData } from "./request-data.ts";
 
-const NOT_CONTINUED = connectionFault("headers that are not continued", errorCode.protocolError);
-const FLOOD = connectionFault("too many frames that carry nothing", errorCode.enhanceYourCalm);
-const MALFORMED = streamFault("malformed headers", errorCode.protocolError);
 const DEPENDS_ON_ITSELF = streamFault("a stream that depends on itself", errorCode.protocolError);
 const WRONG_STREAM = connectionFault("a stream that a client may not open", errorCode.protocolError);
 const REOPENED = connectionFault("headers of a stream that is closed", errorCode.streamClosed);
 const NO_SETTINGS = connectionFault("a first frame that is no settings", errorCode.protocolError);
 
-/** SETTINGS_HEADER_TABLE_SIZE that holds when none is sent. */
-const HEADER_TABLE_BYTES = 4_096;
 /** Blocks above the limit of headers are read up to this size, and reset their stream alone: the peer may not know the limit yet. */
 const BLOCK_MAX_BYTES = 64 * 1024;
 
@@ -103,7 +100,7 @@ export class ManyStreamsConnection {
     );
     this.#headerBlock = new HeaderBlock(
       limits.headers,
-      HEADER_TABLE_BYTES,
+      INITIAL_TABLE_BYTES,
       Math.max(limits.headers.maxBytes, BLOCK_MAX_BYTES),
     );
     this.#parser = new FrameParser({

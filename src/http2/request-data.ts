@@ -1,19 +1,14 @@
 /** The DATA frames of a connection with many streams: the room that the peer has for them, and what they bring to their streams. */
 import type { Buffer } from "node:buffer";
-import { connectionFault, errorCode, type Fault, flag, streamFault, windowUpdate } from "./frame.ts";
+import { ENDED, NO_ROOM, WRONG_CONTENT_LENGTH } from "./faults.ts";
+import { errorCode, type Fault, flag, streamFault, windowUpdate } from "./frame.ts";
 import type { FrameHead } from "./frame-parser.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import type { OpenStreams } from "./open-streams.ts";
 import type { PeerStream, StreamState } from "./peer-stream.ts";
 
-export const ENDED = streamFault("a frame behind the end of its stream", errorCode.streamClosed);
 const CLOSED = streamFault("a frame of a stream that is closed", errorCode.streamClosed);
-const NO_ROOM = connectionFault("more data than there is room for", errorCode.flowControlError);
 const NO_STREAM_ROOM = streamFault("more data than its stream has room for", errorCode.flowControlError);
-export const WRONG_CONTENT_LENGTH = streamFault(
-  "data of another length than announced",
-  errorCode.protocolError,
-);
 
 interface RequestDataHandlers {
   fault(streamId: number, fault: Fault): void;

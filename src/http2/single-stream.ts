@@ -9,6 +9,7 @@ import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
 import { ControlFrames } from "./control-frames.ts";
 import { DataSender } from "./data-sender.ts";
+import { ENDED, FLOOD, MALFORMED, NO_ROOM, NOT_CONTINUED, WRONG_CONTENT_LENGTH } from "./faults.ts";
 import {
   connectionFault,
   errorCode,
@@ -27,13 +28,7 @@ import { contentLengthOf, isInterim, isWellFormed } from "./header-rules.ts";
 import { type HeaderField, type HeaderLimits, type Headers, toHeaders } from "./hpack.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 
-const NOT_CONTINUED = connectionFault("headers that are not continued", errorCode.protocolError);
-const ENDED = streamFault("a frame behind the end of its stream", errorCode.streamClosed);
 const NO_HEADERS = streamFault("data before its headers", errorCode.protocolError);
-const NO_ROOM = connectionFault("more data than there is room for", errorCode.flowControlError);
-const FLOOD = connectionFault("too many frames that carry nothing", errorCode.enhanceYourCalm);
-const MALFORMED = streamFault("malformed headers", errorCode.protocolError);
-const WRONG_CONTENT_LENGTH = streamFault("data of another length than announced", errorCode.protocolError);
 /** Each side announces a table of headers without room. */
 const NO_TABLE_BYTES = 0;
 const DEPENDS_ON_ITSELF = "a stream that depends on itself";
