@@ -28,6 +28,7 @@ import type { CallSession, CallStream } from "../calls/http2-stream.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { STREAM_WORK_BYTES } from "../limits/work.ts";
+import { DiscardedBytes, FAULT_GRACE_MS } from "./connection-end.ts";
 import { type IdleWatch, startIdleWatch } from "./idle-watch.ts";
 import { type Keepalive, startKeepalive } from "./keepalive.ts";
 import { ManyStreamsStream } from "./many-streams-stream.ts";
@@ -51,13 +52,8 @@ export interface ManyStreamsSessionDeps {
 const NO_PREFACE = connectionFault("another protocol", errorCode.protocolError);
 const TOO_MANY_STREAMS = connectionFault("more streams than there may be", errorCode.protocolError);
 
-/** How long a peer that broke the protocol has to read why. */
-const FAULT_GRACE_MS = 100;
-
 /** Settings that the peer has not acknowledged. */
 const UNACKNOWLEDGED_MAX = 10;
-
-const DISCARDED_BESIDE_BYTES = 64 * 1024;
 
 export class ManyStreamsSession implements CallSession, BytesReader {
   readonly countsStreams = true;
@@ -73,8 +69,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
   /** Of the preface. */
   #prefaceBytes = 0;
   #leaving: Timer | undefined;
-  /** Came behind the end. */
-  #discardedBytes = 0;
+  readonly #discarded: DiscardedBytes;
   /** The last stream that the peer was told of when it was told to make no new call: later ones are not served. */
   #lastServedId: number | undefined;
   /** What the peer was told of how many streams it may have, in the order of its acknowledgements; the first one holds. */
@@ -84,6 +79,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
     const { limits, clock, boundary, floods } = deps;
     this.socket = socket;
     this.#deps = deps;
+    this.#discarded = new DiscardedBytes(limits.flowControlWindowBytes);
     this.#streamsMax = [limits.connectionMaxStreams, limits.connectionMaxStreams];
     this.#writer = new FrameWriter(socket, boundary);
     this.#wire = new ManyStreamsConnection(
@@ -297,16 +293,9 @@ export class ManyStreamsSession implements CallSession, BytesReader {
   // ---- What it reads --------------------------------------------------------------------------------------
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.closed) this.#discard(chunk.length);
-    else this.reading.take(chunk);
+    if (!this.closed) this.reading.take(chunk);
+    else if (!this.#discarded.add(chunk.length)) this.destroy();
   };
-
-  /** What the peer had sent before it learned of the end is at most its window, and some frames beside it. */
-  #discard(bytes: number): void {
-    this.#discardedBytes += bytes;
-    if (this.#discardedBytes > this.#deps.limits.flowControlWindowBytes + DISCARDED_BESIDE_BYTES)
-      this.destroy();
-  }
 
   get isOverfull(): boolean {
     return this.#writer.isOverfull;

@@ -30,6 +30,7 @@ import type { Principal } from "../../security/identity/principal.ts";
 import type { CallStream } from "../calls/http2-stream.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
+import { DiscardedBytes, FAULT_GRACE_MS } from "./connection-end.ts";
 import { type Keepalive, startKeepalive } from "./keepalive.ts";
 import { PendingPings } from "./pending-pings.ts";
 import { SingleStream, type StreamConnection } from "./single-stream.ts";
@@ -49,11 +50,6 @@ interface SingleStreamSessionDeps {
 /** Small answers to the requests of one chunk go out in one write. Beyond this size they leave at once, so that the client can go on. */
 const GATHERED_MAX_BYTES = 4 * 1024;
 
-/** How long a peer that broke the protocol has to read why. */
-const FAULT_GRACE_MS = 100;
-
-const DISCARDED_BESIDE_BYTES = 64 * 1024;
-
 export class SingleStreamSession implements StreamConnection {
   readonly #socket: Socket;
   readonly #deps: SingleStreamSessionDeps;
@@ -68,14 +64,14 @@ export class SingleStreamSession implements StreamConnection {
   #leaving: Timer | undefined;
   /** The peer has broken the protocol. */
   #ignoring = false;
-  /** Came behind the end. */
-  #discardedBytes = 0;
+  readonly #discarded: DiscardedBytes;
 
   constructor(socket: Socket, deps: SingleStreamSessionDeps) {
     const { limits, clock, boundary, floods } = deps;
     const { flowControlWindowBytes, headersMaxBytes, headersMaxPairs } = limits;
     this.#socket = socket;
     this.#deps = deps;
+    this.#discarded = new DiscardedBytes(limits.flowControlWindowBytes);
     this.#stream = new SingleStream(this, { boundary, windowBytes: flowControlWindowBytes });
     this.#wire = new SingleStreamConnection(
       "server",
@@ -230,16 +226,9 @@ export class SingleStreamSession implements StreamConnection {
   // ---- What it reads --------------------------------------------------------------------------------------
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.closed) this.#discard(chunk.length);
-    else this.#read(chunk);
+    if (!this.closed) this.#read(chunk);
+    else if (!this.#discarded.add(chunk.length)) this.destroy();
   };
-
-  /** What the peer had sent before it learned of the end is at most its window, and some frames beside it. */
-  #discard(bytes: number): void {
-    this.#discardedBytes += bytes;
-    if (this.#discardedBytes > this.#deps.limits.flowControlWindowBytes + DISCARDED_BESIDE_BYTES)
-      this.destroy();
-  }
 
   #read(chunk: Buffer): void {
     this.#gathers = true;
