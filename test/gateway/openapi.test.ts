@@ -100,3 +100,32 @@ it("answers as the document says, whatever is asked", async () => {
     await expectDocumented(method, await send(method, key, headers, body));
   }
 });
+
+it("takes the content codings that the document allows, in any case, and no others", async () => {
+  const parameters = z.array(z.looseObject({ name: z.string(), schema: z.unknown() }));
+  const ofPut = parameters.parse(
+    z.looseObject({ parameters: z.unknown() }).parse(operations["put"]).parameters,
+  );
+  const coding = ofPut.find(({ name }) => name === "content-encoding");
+  const allowed = new RegExp(z.looseObject({ pattern: z.string() }).parse(coding?.schema).pattern);
+  const codings = [
+    "gzip",
+    "GZIP",
+    "Z",
+    "x-Brotli.2",
+    "",
+    "Identity",
+    "9",
+    "-z",
+    "g zip",
+    "gzip,br",
+    "z".repeat(33),
+  ];
+  for (const name of codings) {
+    const { status } = await send("PUT", "coded", { "content-encoding": name }, "x");
+    expect(status === 204, `"${name}"`).toBe(allowed.test(name));
+  }
+  await send("PUT", "coded", { "content-encoding": "GZIP" }, "x");
+  const stored = await send("HEAD", "coded", { "accept-encoding": "gzip" });
+  expect(stored.headers.get("content-encoding")).toBe("gzip");
+});
