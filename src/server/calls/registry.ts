@@ -48,6 +48,8 @@ export interface CallRegister {
   begin(call: ListedCall, header: HeaderReader): boolean;
   /** A connection has brought what is work of so many bytes. */
   arrived(session: CallSession, bytes: number): void;
+  /** What a connection has brought waits behind answers that its peer does not take. Negative: it does no longer. */
+  unread(session: CallSession, bytes: number): void;
   /** The open streaming calls of a connection. */
   streamingCallsOf(session: CallSession): number;
   /** The unary calls of a connection that wait for their turn. */
@@ -135,6 +137,7 @@ export function createOpenCalls(
       return false;
     },
     arrived: (session, bytes) => memory.arrived(session, bytes),
+    unread: (session, bytes) => memory.unread(session, bytes),
     waitingCallsOf: (session) => memory.waitingCallsOf(session),
     boundReading: (session, reading) => memory.boundReading(session, reading),
     streamingCallsOf: (session) => streamsOf.get(session) ?? 0,

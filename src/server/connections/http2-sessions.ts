@@ -23,13 +23,13 @@ import { admitStream } from "../calls/header-validation.ts";
 import { guardStreams, http2ServersOf, type ServeStream, setHttp2Options } from "../grpc-js/internals.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import type { Reading } from "../limits/readers.ts";
+import { SocketReading } from "../limits/socket-reading.ts";
 import {
   PINGS_MAX,
   RESETS_BURST,
   RESETS_PER_SECOND,
   type TransportLimits,
 } from "../limits/transport-limits.ts";
-import { SocketReading } from "./socket-reading.ts";
 import type { StreamBounds } from "./stream-bounds.ts";
 
 export interface Http2Sessions {

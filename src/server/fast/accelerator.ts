@@ -67,12 +67,13 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
         serveCall: ofManyStreams,
         peer,
         arrived: register.arrived,
+        unread: register.unread,
       });
       register.opened(connection, socket);
-      const unread = register.boundReading(connection, connection.reading);
+      const unbind = register.boundReading(connection, connection.reading);
       const unbound = streamBounds.add(connection, (streams) => connection.advertise(streams));
       connection.once("close", () => {
-        unread();
+        unbind();
         unbound();
       });
       connection.start(firstBytes);

@@ -26,6 +26,7 @@ import type { StreamState } from "../../http2/peer-stream.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { CallSession, CallStream } from "../calls/http2-stream.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
+import { startSocket, stopSocket } from "../limits/socket-reading.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { STREAM_WORK_BYTES } from "../limits/work.ts";
 import { DiscardedBytes, FAULT_GRACE_MS } from "./connection-end.ts";
@@ -43,6 +44,8 @@ export interface ManyStreamsSessionDeps {
   readonly floods: FrameFloods;
   /** Counts what it brings as work of the turn. */
   readonly arrived: (session: CallSession, bytes: number) => void;
+  /** Counts what waits to be read behind answers that the peer does not take. Negative: it waits no longer. */
+  readonly unread: (session: CallSession, bytes: number) => void;
   /** Serves the call, or answers it with a status. */
   readonly serveCall: (stream: CallStream, headers: Headers) => void;
   /** Whose client certificate was verified. */
@@ -104,7 +107,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
         fault: (fault) => this.#leaveFor(fault),
       },
     );
-    this.reading = new TurnReading(socket, boundary, this);
+    this.reading = new TurnReading(socket, boundary, this, (bytes) => deps.unread(this, bytes));
     this.#keepalive = startKeepalive(this, deps);
     this.#idle = startIdleWatch(this, deps);
     socket.on("close", () => {
@@ -168,7 +171,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
     this.#writer.flush();
     this.socket.end();
     // A socket that is paused would not see that its peer has ended too.
-    if (code === errorCode.noError) this.socket.resume();
+    if (code === errorCode.noError) startSocket(this.socket);
     this.#destroyAfter(maxMs, code === errorCode.noError ? clock.nowMs() + limits.connectionGraceMs : 0);
   }
 
@@ -191,7 +194,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
     if (this.closed) return;
     this.socket.off("data", this.#onData);
     this.#leaveWithin(FAULT_GRACE_MS, code);
-    this.socket.pause();
+    stopSocket(this.socket);
   }
 
   once(event: "close", listener: () => void): void {

@@ -1,6 +1,6 @@
 /**
- * Reads a connection as turns let it: its reader stops behind any frame, and the rest of what has come waits in this process, at most
- * two chunks of a socket.
+ * Reads a connection as turns let it: its reader stops behind any frame, and the rest of what has come waits in this process, about a
+ * chunk of the socket. Turns bound what waits there of all connections; what waits for a peer to take its answers counts as held.
  */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
@@ -8,6 +8,7 @@ import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
 import { NO_BUFFER } from "../../common/bytes.ts";
 import type { Reading } from "../limits/readers.ts";
+import { startSocket, stopSocket } from "../limits/socket-reading.ts";
 
 /** What reads the bytes. */
 export interface BytesReader {
@@ -29,10 +30,13 @@ export class TurnReading implements Reading {
   /** Nothing is read in this turn. */
   #isStopped = false;
   #continues = false;
+  readonly #held: (bytes: number) => void;
+  #heldBytes = 0;
 
-  /** `boundary` contains all that listens to `socket`. */
-  constructor(socket: Socket, boundary: Boundary, reader: BytesReader) {
+  /** `boundary` contains all that listens to `socket`. `held` adds to what the connection holds. */
+  constructor(socket: Socket, boundary: Boundary, reader: BytesReader, held: (bytes: number) => void) {
     this.#socket = socket;
+    this.#held = held;
     this.#boundary = boundary;
     this.#reader = reader;
     boundary.contain(socket).on("drain", () => {
@@ -44,18 +48,24 @@ export class TurnReading implements Reading {
   take(chunk: Buffer): void {
     if (this.#rest.length > 0 || this.#isStopped || this.#reader.isOverfull) {
       this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-      this.#socket.pause();
+      stopSocket(this.#socket);
+      this.#hold();
     } else this.#read(chunk);
+  }
+
+  get unreadBytes(): number {
+    return this.#waitingBytes - this.#heldBytes;
   }
 
   stop(): void {
     if (this.#reader.closed) return;
     this.#isStopped = true;
     this.#reader.suspend();
-    this.#socket.pause();
+    stopSocket(this.#socket);
   }
 
   resume(): boolean {
+    this.#hold();
     if (this.#reader.isOverfull) return false;
     this.#isStopped = false;
     this.#readOn();
@@ -65,6 +75,21 @@ export class TurnReading implements Reading {
   /** Nothing more is read. */
   drop(): void {
     this.#rest = NO_BUFFER;
+    this.#holdBytes(0);
+  }
+
+  get #waitingBytes(): number {
+    return this.#rest.length + this.#socket.readableLength;
+  }
+
+  #hold(): void {
+    this.#holdBytes(this.#reader.isOverfull ? this.#waitingBytes : 0);
+  }
+
+  #holdBytes(bytes: number): void {
+    if (bytes === this.#heldBytes) return;
+    this.#held(bytes - this.#heldBytes);
+    this.#heldBytes = bytes;
   }
 
   #readOn(): void {
@@ -79,7 +104,7 @@ export class TurnReading implements Reading {
     const rest = this.#rest;
     this.#rest = NO_BUFFER;
     this.#read(rest);
-    if (this.#rest.length === 0 && this.#mayRead) this.#socket.resume();
+    if (this.#rest.length === 0 && this.#mayRead) startSocket(this.#socket);
   }
 
   get #mayRead(): boolean {
@@ -90,6 +115,7 @@ export class TurnReading implements Reading {
     const read = this.#reader.read(chunk);
     if (this.#reader.closed) return;
     if (read < chunk.length) this.#rest = chunk.subarray(read);
-    if (read < chunk.length || this.#reader.isOverfull) this.#socket.pause();
+    if (read < chunk.length || this.#reader.isOverfull) stopSocket(this.#socket);
+    this.#hold();
   }
 }

@@ -97,6 +97,13 @@ export class ConnectionMemory implements Owner {
     if (bytes < 0) this.#account.freed();
   }
 
+  /** What waits to be read behind answers that the peer does not take. Negative: so many bytes do no longer. */
+  addUnread(bytes: number): void {
+    const latestAnswerBytes = this.#latestAnswerBytes;
+    this.addAnswer(bytes);
+    this.#latestAnswerBytes = latestAnswerBytes;
+  }
+
   /** Whether there is memory for one more answer. Always beside few others, unless the process has none left. */
   admitsAnswer(): boolean {
     const { total, maxBytes, sharedMaxBytes, connectionMaxBytes } = this.#account;

@@ -71,6 +71,14 @@ export class MemoryAccount {
     this.turns.arrived(session[MEMORY] ?? { reader: session[READER] }, bytes);
   }
 
+  /**
+   * Counts what the connection has brought, and is not read since its peer takes no answers, as held. Negative: so many bytes are
+   * held no longer.
+   */
+  unread(session: Session, bytes: number): void {
+    this.of(session).addUnread(bytes);
+  }
+
   /** The connection is read as turns let it. Returns what is to be called when it is closed. */
   boundReading(session: Session, reading: Reading): () => void {
     const { readers } = this.turns;

@@ -15,6 +15,8 @@ export interface Reading {
   stop(): void;
   /** It is read on. False: its peer does not take what is sent to it, and is to be asked again later. */
   resume(): boolean;
+  /** What it has brought and waits in this process to be read, unless that is in the account of memory. */
+  readonly unreadBytes: number;
 }
 
 /** Of a turn's work: what may arrive in it. */
@@ -32,6 +34,11 @@ const LATEST_MAX = 4;
 const PASSED_OVER_MAX = 4;
 /** The same, while what has arrived is more than turns have had room for: those turns come by themselves. */
 const PASSED_OVER_AHEAD_MAX = 32;
+/**
+ * What may wait in this process to be read. Beyond, those that bring most are read on only as far as they have some of it, and beyond
+ * twice as much all others too.
+ */
+const UNREAD_MAX_BYTES = 4 * 2 ** 20;
 /** A connection with so many calls that wait is not read: it would only add to them. */
 const READ_AHEAD_CALLS = 32;
 /** So many connections are stopped in a turn: each takes a part of a microsecond. */
@@ -133,9 +140,10 @@ export class Readers {
     const isOverdue = this.#passedOver >= (wasCut ? 2 * passedOverMax : passedOverMax);
     this.#passedOver = isOverdue ? 0 : this.#passedOver + 1;
     let roomBytes = this.#maxBytes;
-    for (const readers of isOverdue ? [[...this.#stopped]] : this.#classes()) {
+    const readers = this.#readable();
+    for (const ofClass of isOverdue ? [readers] : this.#classes(readers)) {
       const roomBefore = roomBytes;
-      for (const reader of readers) {
+      for (const reader of ofClass) {
         if (roomBytes <= 0) return;
         if (this.#resumeOne(reader)) roomBytes -= reader.expectedBytes ?? this.#maxBytes;
       }
@@ -154,16 +162,28 @@ export class Readers {
     return true;
   }
 
+  /** Those that are stopped and may be read on, the longest first. */
+  #readable(): Reader[] {
+    const readers = [...this.#stopped];
+    let unreadBytes = 0;
+    for (const { reading } of readers) unreadBytes += reading.unreadBytes;
+    if (unreadBytes < UNREAD_MAX_BYTES) return readers;
+    const admits = (reader: Reader): boolean =>
+      this.#classOf(reader) === 0 && unreadBytes < 2 * UNREAD_MAX_BYTES;
+    return readers.filter((reader) => reader.reading.unreadBytes > 0 || admits(reader));
+  }
+
+  #classOf({ expectedBytes = this.#maxBytes }: Reader): number {
+    return this.#classBytes.findIndex((mostBytes) => expectedBytes <= mostBytes);
+  }
+
   /**
-   * Those that are stopped, by what they bring; within a class the longest first. The last class is empty until turns have had
+   * Those that may be read on, by what they bring; within a class the longest first. The last class is empty until turns have had
    * room for what its members have brought: else each would bring a hundred calls beside those of the others that wait.
    */
-  #classes(): Reader[][] {
+  #classes(readers: readonly Reader[]): Reader[][] {
     const classes = this.#classBytes.map((): Reader[] => []);
-    for (const reader of this.#stopped) {
-      const bytes = reader.expectedBytes ?? this.#maxBytes;
-      classes[this.#classBytes.findIndex((mostBytes) => bytes <= mostBytes)]?.push(reader);
-    }
+    for (const reader of readers) classes[this.#classOf(reader)]?.push(reader);
     if (this.#aheadBytes > 0) classes.pop();
     return classes;
   }

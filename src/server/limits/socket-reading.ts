@@ -1,18 +1,40 @@
 /**
- * Stops and resumes the reading of a socket that node:http2 has taken over. node:http2 reads a socket without its stream, and
- * up to two megabytes in one turn of the event loop, so `pause()` changes nothing: the handle itself has to stop. This file
- * alone uses that private part of Node.
+ * Stops and resumes the reading of sockets at their handles. A socket that is only paused reads 64 KiB more, and node:http2 reads
+ * without the socket's stream, up to two megabytes in one turn of the event loop. This file alone uses that private part of Node.
  */
 import type { Socket } from "node:net";
-import type { Reading } from "../limits/readers.ts";
+import type { Reading } from "./readers.ts";
 
 interface Handle {
   readStop(): unknown;
   readStart(): unknown;
+  /** What Node believes: it starts only what it has stopped. */
+  reading?: boolean;
   readonly writeQueueSize?: number;
 }
 
+/** The socket is paused, and nothing more is read from the network. May be called again. */
+export function stopSocket(socket: Socket): void {
+  socket.pause();
+  const handle = handleOf(socket);
+  if (handle?.reading !== true) return;
+  handle.reading = false;
+  handle.readStop();
+}
+
+/** Emits what it has, and reads on. May be called again. */
+export function startSocket(socket: Socket): void {
+  socket.resume();
+  const handle = handleOf(socket);
+  if (handle?.reading !== false) return;
+  handle.reading = true;
+  handle.readStart();
+}
+
+/** Of a socket that node:http2 has taken over. */
 export class SocketReading implements Reading {
+  /** It takes what it reads at once. */
+  readonly unreadBytes = 0;
   readonly #socket: Socket;
 
   constructor(socket: Socket) {

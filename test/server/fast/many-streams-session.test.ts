@@ -30,8 +30,12 @@ let clock: ManualClock;
 let begun: CallStream[];
 let serve: (stream: CallStream) => void;
 
+/** What waits to be read behind answers. */
+let heldBytes: number;
+
 beforeEach(async () => {
   begun = [];
+  heldBytes = 0;
   serve = () => {};
   clock = new ManualClock();
   const limits = resolveTransportLimits({ connectionMaxStreams: MAX_STREAMS });
@@ -45,6 +49,9 @@ beforeEach(async () => {
         boundary: loudBoundary,
         floods: createFrameFloods(),
         arrived: () => {},
+        unread: (_, bytes) => {
+          heldBytes += bytes;
+        },
         serveCall(stream) {
           begun.push(stream);
           serve(stream);
@@ -62,6 +69,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   peer.socket.destroy();
+  // One that is not read does not see that.
+  session.destroy();
   await new Promise((resolve) => server.close(resolve));
 });
 
@@ -166,13 +175,46 @@ describe("a connection that is stopped", () => {
     expect(received.join("")).toBe("abcde");
   });
 
+  it("says what waits to be read", async () => {
+    peer.send(GREETING, SETTINGS_ACK);
+    await peer.roundTrip();
+    session.reading.stop();
+    const bytes = call(1);
+    session.reading.take(bytes);
+    expect([session.reading.unreadBytes, heldBytes]).toEqual([bytes.length, 0]);
+    session.reading.resume();
+    await nextTurn();
+    expect([session.reading.unreadBytes, begun.length]).toEqual([0, 1]);
+  });
+
+  it.each(["it is read on", "it ends"])(
+    "holds what waits behind answers that its peer does not take, until %s",
+    async (end) => {
+      peer.send(GREETING, SETTINGS_ACK);
+      await peer.roundTrip();
+      const bytes = call(1);
+      const takesNothing = { configurable: true, value: 2 ** 20 };
+      Object.defineProperty(session.socket, "writableLength", takesNothing);
+      session.reading.take(bytes);
+      expect([session.reading.resume(), session.reading.unreadBytes, heldBytes]).toEqual([
+        false,
+        0,
+        bytes.length,
+      ]);
+      Reflect.deleteProperty(session.socket, "writableLength");
+      if (end === "it ends") session.destroy();
+      else expect(session.reading.resume()).toBe(true);
+      await nextTurn();
+      expect([heldBytes, begun.length]).toEqual([0, end === "it ends" ? 0 : 1]);
+    },
+  );
+
   it("is closed as soon as its peer is, when it is asked to go", async () => {
     peer.send(GREETING, SETTINGS_ACK);
     await peer.roundTrip();
     const closed = new Promise<void>((resolve) => session.once("close", resolve));
     session.reading.stop();
     peer.send(call(1));
-    while (session.socket.readableLength === 0) await nextTurn();
     session.retire();
     await Promise.all([peer.closed, closed]);
     expect([begun, clock.pending]).toEqual([[], 0]);

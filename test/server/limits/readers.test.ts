@@ -17,10 +17,13 @@ class Peer {
   takesAnswers = true;
   reads = 0;
   bytes: number;
+  /** What waits in the process after a read. */
+  unreadBytes = 0;
   readonly close: () => void;
 
   constructor(bytes: number) {
     this.bytes = bytes;
+    const unread = () => this.unreadBytes;
     const reading: Reading = {
       stop: () => {
         this.isRead = false;
@@ -28,6 +31,9 @@ class Peer {
       resume: () => {
         this.isRead = this.takesAnswers;
         return this.takesAnswers;
+      },
+      get unreadBytes() {
+        return unread();
       },
     };
     const reader = new Reader(reading, () => turns.waitingOf(this.owner));
@@ -175,6 +181,29 @@ describe("A4: in a turn of the event loop", () => {
     peer.takesAnswers = true;
     clock.advance(20);
     expect(peer.isRead).toBe(true);
+  });
+
+  it("what was brought and is not read is bounded, and who brings little is read beside it", () => {
+    const CHUNK = 64 * 1_024;
+    const polite = new Peer(TURN / 40);
+    passTurn([polite]);
+    const heavy = Array.from({ length: 1_000 }, () => new Peer(MUCH));
+    let mostUnread = 0;
+    for (let turn = 0; turn < 10_000; turn++) {
+      const before = readsOf(heavy);
+      passTurn([...heavy, polite]);
+      for (const [at, peer] of heavy.entries()) {
+        // A chunk takes sixteen turns to read.
+        if (peer.reads > (before[at] ?? 0)) peer.unreadBytes = (peer.unreadBytes || CHUNK) - CHUNK / 16;
+      }
+      mostUnread = Math.max(
+        mostUnread,
+        heavy.reduce((sum, peer) => sum + peer.unreadBytes, 0),
+      );
+    }
+    expect(mostUnread).toBeGreaterThan(3 * 2 ** 20);
+    expect(mostUnread).toBeLessThanOrEqual(4 * 2 ** 20 + CHUNK);
+    expect(polite.reads).toBeGreaterThan(4_000);
   });
 
   it("a connection that is closed is forgotten", () => {
