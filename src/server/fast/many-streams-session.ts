@@ -107,7 +107,10 @@ export class ManyStreamsSession implements CallSession, BytesReader {
         fault: (fault) => this.#leaveFor(fault),
       },
     );
-    this.reading = new TurnReading(socket, boundary, this, (bytes) => deps.unread(this, bytes));
+    this.reading = new TurnReading(socket, boundary, this, {
+      arrived: (bytes) => deps.arrived(this, bytes),
+      held: (bytes) => deps.unread(this, bytes),
+    });
     this.#keepalive = startKeepalive(this, deps);
     this.#idle = startIdleWatch(this, deps);
     socket.on("close", () => {

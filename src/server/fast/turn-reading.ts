@@ -21,6 +21,14 @@ export interface BytesReader {
   suspend(): void;
 }
 
+/** What the reading of a connection counts in. */
+export interface ReadingCounts {
+  /** The socket has brought so many bytes. */
+  arrived(bytes: number): void;
+  /** So many bytes more wait for the peer to take answers. Negative: fewer. */
+  held(bytes: number): void;
+}
+
 export class TurnReading implements Reading {
   readonly #socket: Socket;
   readonly #boundary: Boundary;
@@ -30,13 +38,13 @@ export class TurnReading implements Reading {
   /** Nothing is read in this turn. */
   #isStopped = false;
   #continues = false;
-  readonly #held: (bytes: number) => void;
+  readonly #counts: ReadingCounts;
   #heldBytes = 0;
 
-  /** `boundary` contains all that listens to `socket`. `held` adds to what the connection holds. */
-  constructor(socket: Socket, boundary: Boundary, reader: BytesReader, held: (bytes: number) => void) {
+  /** `boundary` contains all that listens to `socket`. */
+  constructor(socket: Socket, boundary: Boundary, reader: BytesReader, counts: ReadingCounts) {
     this.#socket = socket;
-    this.#held = held;
+    this.#counts = counts;
     this.#boundary = boundary;
     this.#reader = reader;
     boundary.contain(socket).on("drain", () => {
@@ -51,6 +59,8 @@ export class TurnReading implements Reading {
       stopSocket(this.#socket);
       this.#hold();
     } else this.#read(chunk);
+    // Whatever becomes of it: also what comes for streams that are over has to be read.
+    this.#counts.arrived(chunk.length);
   }
 
   get unreadBytes(): number {
@@ -88,12 +98,14 @@ export class TurnReading implements Reading {
 
   #holdBytes(bytes: number): void {
     if (bytes === this.#heldBytes) return;
-    this.#held(bytes - this.#heldBytes);
+    this.#counts.held(bytes - this.#heldBytes);
     this.#heldBytes = bytes;
   }
 
+  /** The socket at once: what comes next is read in the next turn, before those that are read on later. */
   #readOn(): void {
-    if (this.#continues) return;
+    if (this.#rest.length === 0 && this.#mayRead) startSocket(this.#socket);
+    if (this.#rest.length === 0 || this.#continues) return;
     this.#continues = true;
     setImmediate(this.#boundary.guard(this.#socket, () => this.#continue()));
   }
