@@ -4,7 +4,6 @@
  */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
 import { NO_BUFFER } from "../../common/bytes.ts";
 import type { Reading } from "../limits/readers.ts";
@@ -31,13 +30,11 @@ export interface ReadingCounts {
 
 export class TurnReading implements Reading {
   readonly #socket: Socket;
-  readonly #boundary: Boundary;
   readonly #reader: BytesReader;
   /** What has come, and waits for its turn. */
   #rest: Buffer = NO_BUFFER;
   /** Nothing is read in this turn. */
   #isStopped = false;
-  #continues = false;
   readonly #counts: ReadingCounts;
   #heldBytes = 0;
 
@@ -45,11 +42,8 @@ export class TurnReading implements Reading {
   constructor(socket: Socket, boundary: Boundary, reader: BytesReader, counts: ReadingCounts) {
     this.#socket = socket;
     this.#counts = counts;
-    this.#boundary = boundary;
     this.#reader = reader;
-    boundary.contain(socket).on("drain", () => {
-      if (!this.#isStopped) this.#readOn();
-    });
+    boundary.contain(socket).on("drain", () => this.readRest());
   }
 
   /** Takes what has come. */
@@ -78,8 +72,16 @@ export class TurnReading implements Reading {
     this.#hold();
     if (this.#reader.isOverfull) return false;
     this.#isStopped = false;
-    this.#readOn();
+    if (this.#rest.length === 0 && this.#mayRead) startSocket(this.#socket);
     return true;
+  }
+
+  readRest(): void {
+    if (!this.#mayRead) return;
+    const rest = this.#rest;
+    this.#rest = NO_BUFFER;
+    if (rest.length > 0) this.#read(rest);
+    if (this.#rest.length === 0 && this.#mayRead) startSocket(this.#socket);
   }
 
   /** Nothing more is read. */
@@ -100,23 +102,6 @@ export class TurnReading implements Reading {
     if (bytes === this.#heldBytes) return;
     this.#counts.held(bytes - this.#heldBytes);
     this.#heldBytes = bytes;
-  }
-
-  /** The socket at once: what comes next is read in the next turn, before those that are read on later. */
-  #readOn(): void {
-    if (this.#rest.length === 0 && this.#mayRead) startSocket(this.#socket);
-    if (this.#rest.length === 0 || this.#continues) return;
-    this.#continues = true;
-    setImmediate(this.#boundary.guard(this.#socket, () => this.#continue()));
-  }
-
-  #continue(): void {
-    this.#continues = false;
-    if (!this.#mayRead) return;
-    const rest = this.#rest;
-    this.#rest = NO_BUFFER;
-    this.#read(rest);
-    if (this.#rest.length === 0 && this.#mayRead) startSocket(this.#socket);
   }
 
   get #mayRead(): boolean {

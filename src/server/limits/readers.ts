@@ -13,8 +13,10 @@ import { type Linked, LinkedList } from "../../common/linked-list.ts";
 export interface Reading {
   /** It is read no further. May be called again. */
   stop(): void;
-  /** It is read on. False: its peer does not take what is sent to it, and is to be asked again later. */
+  /** Its socket is read on. False: its peer does not take what is sent to it, and is to be asked again later. */
   resume(): boolean;
+  /** What it has brought and waits in this process is read, as far as the turn lets it. It has been resumed. */
+  readRest(): void;
   /** What it has brought and waits in this process to be read, unless that is in the account of memory. */
   readonly unreadBytes: number;
 }
@@ -74,6 +76,8 @@ export class Readers {
   readonly #read = new LinkedList<Reader>();
   /** Those that are not read, the longest first. */
   readonly #stopped = new LinkedList<Reader>();
+  /** Those that were read on and have something that waits in this process. */
+  readonly #withRest: Reader[] = [];
   /** Those that have brought something in this turn. */
   readonly #touched: Reader[] = [];
   #arrivedBytes = 0;
@@ -106,7 +110,15 @@ export class Readers {
 
   /** Connections may be read on in a next turn. */
   get waits(): boolean {
-    return this.#stopped.size > this.#blocked;
+    return this.#stopped.size > this.#blocked || this.#withRest.length > 0;
+  }
+
+  /**
+   * Reads what waits in this process of those that were read on. To be called at the end of each turn: what the sockets of the others have
+   * brought comes first.
+   */
+  readRests(): void {
+    for (const reader of this.#withRest.splice(0)) if (reader.isRead === true) reader.reading.readRest();
   }
 
   arrived(reader: Reader, bytes: number): void {
@@ -117,7 +129,7 @@ export class Readers {
     else if (reader.waitingCalls() >= READ_AHEAD_CALLS) this.#stop(reader);
   }
 
-  /** To be called at the end of each turn. */
+  /** To be called when a turn is over. */
   readOn(): void {
     for (const reader of this.#touched) {
       const { arrivedBytes, expectedBytes = arrivedBytes } = reader;
@@ -159,6 +171,7 @@ export class Readers {
       return false;
     }
     this.#move(reader, true);
+    if (reader.reading.unreadBytes > 0) this.#withRest.push(reader);
     return true;
   }
 
@@ -218,6 +231,7 @@ export class Readers {
     const retry = this.#boundary.guard(undefined, () => {
       this.#retries = false;
       this.readOn();
+      this.readRests();
     });
     this.#clock.schedule(RETRY_MS, retry);
   }

@@ -52,6 +52,8 @@ export class SocketReading implements Reading {
     handle?.readStart();
     return true;
   }
+
+  readRest(): void {}
 }
 
 /** Undefined: the socket is closed, or this version of Node has no such handle. Then reading is not bounded. */

@@ -185,6 +185,7 @@ export class Turns {
 
   #run(): void {
     this.#scheduled = false;
+    this.readers.readRests();
     this.#spentBytes = 0;
     while (!this.over && this.#runRound());
     this.readers.readOn();

@@ -32,6 +32,7 @@ class Peer {
         this.isRead = this.takesAnswers;
         return this.takesAnswers;
       },
+      readRest() {},
       get unreadBytes() {
         return unread();
       },

@@ -98,7 +98,7 @@ describe("A4: a turn of the event loop", () => {
 
   it("counts what a connection brings as work of its share", () => {
     const { turns, passTurn } = createTurns();
-    const reader = new Reader({ stop() {}, resume: () => true, unreadBytes: 0 }, () => 0);
+    const reader = new Reader({ stop() {}, resume: () => true, readRest() {}, unreadBytes: 0 }, () => 0);
     const [bringer, other] = [{ reader }, {}];
     const ran: string[] = [];
     const call = (name: string) => () => {
