@@ -8,6 +8,7 @@
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import { type Linked, LinkedList } from "../../common/linked-list.ts";
+import { STREAM_WORK_BYTES } from "./work.ts";
 
 /** The socket of a connection. */
 export interface Reading {
@@ -41,6 +42,8 @@ const PASSED_OVER_AHEAD_MAX = 32;
  * twice as much all others too.
  */
 const UNREAD_MAX_BYTES = 4 * 2 ** 20;
+/** A call may begin with as few as 64 bytes. */
+const WORK_OF_UNREAD_BYTE = STREAM_WORK_BYTES / 64;
 /** A connection with so many calls that wait is not read: it would only add to them. */
 const READ_AHEAD_CALLS = 32;
 /** So many connections are stopped in a turn: each takes a part of a microsecond. */
@@ -157,7 +160,8 @@ export class Readers {
       const roomBefore = roomBytes;
       for (const reader of ofClass) {
         if (roomBytes <= 0) return;
-        if (this.#resumeOne(reader)) roomBytes -= reader.expectedBytes ?? this.#maxBytes;
+        const expectedBytes = this.#expectedOf(reader);
+        if (this.#resumeOne(reader)) roomBytes -= expectedBytes;
       }
       // They have the turn to themselves: the others were read before them.
       if (wasCut && roomBytes < roomBefore) return;
@@ -186,7 +190,13 @@ export class Readers {
     return readers.filter((reader) => reader.reading.unreadBytes > 0 || admits(reader));
   }
 
-  #classOf({ expectedBytes = this.#maxBytes }: Reader): number {
+  /** What waits in this process may be calls, whatever the connection has brought before. */
+  #expectedOf({ expectedBytes = this.#maxBytes, reading }: Reader): number {
+    return Math.max(expectedBytes, WORK_OF_UNREAD_BYTE * reading.unreadBytes);
+  }
+
+  #classOf(reader: Reader): number {
+    const expectedBytes = this.#expectedOf(reader);
     return this.#classBytes.findIndex((mostBytes) => expectedBytes <= mostBytes);
   }
 
