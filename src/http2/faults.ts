@@ -10,3 +10,4 @@ export const WRONG_CONTENT_LENGTH = streamFault(
   "data of another length than announced",
   errorCode.protocolError,
 );
+export const DEPENDS_ON_ITSELF = streamFault("a stream that depends on itself", errorCode.protocolError);

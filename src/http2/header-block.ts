@@ -1,5 +1,6 @@
 /** Puts the header blocks of a connection together from HEADERS and CONTINUATION frames, within their limits. */
 import { Buffer } from "node:buffer";
+import { DEPENDS_ON_ITSELF } from "./faults.ts";
 import { connectionFault, errorCode, type Fault, flag, PRIORITY_BYTES, streamFault } from "./frame.ts";
 import { type FrameHead, withoutPadding } from "./frame-parser.ts";
 import { HeaderDecoder } from "./header-decoder.ts";
@@ -24,7 +25,6 @@ const BLOCK_TOO_LARGE = connectionFault(
 );
 const UNDECODABLE = connectionFault("headers that cannot be decoded", errorCode.compressionError);
 const TOO_LARGE = streamFault("headers beyond their limits", errorCode.enhanceYourCalm);
-const DEPENDS_ON_ITSELF = streamFault("a stream that depends on itself", errorCode.protocolError);
 
 const CONTINUES: HeaderBlockState = { kind: "continues" };
 
@@ -38,6 +38,7 @@ export class HeaderBlock {
   #isLast = false;
   /** Known before the block can be decoded. The table of headers is the connection's, and so the block is decoded first. */
   #streamFault: Fault | undefined;
+  #streamId = 0;
 
   /** `tableMaxBytes`: see HeaderDecoder. A block of more than `blockMaxBytes` ends the connection. */
   constructor(limits: HeaderLimits, tableMaxBytes: number, blockMaxBytes = limits.maxBytes) {
@@ -50,7 +51,13 @@ export class HeaderBlock {
     return this.#bytes !== undefined;
   }
 
+  /** Of the block that has begun last. */
+  get streamId(): number {
+    return this.#streamId;
+  }
+
   begin({ flags, streamId }: FrameHead, body: Buffer): HeaderBlockState {
+    this.#streamId = streamId;
     let content = (flags & flag.padded) === 0 ? body : withoutPadding(body);
     if (content === undefined) return failed(ALL_PADDING);
     this.#streamFault = undefined;

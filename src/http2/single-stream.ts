@@ -9,29 +9,19 @@ import type { Socket } from "node:net";
 import type { Boundary } from "../common/boundary.ts";
 import { ControlFrames } from "./control-frames.ts";
 import { DataSender } from "./data-sender.ts";
-import { ENDED, FLOOD, MALFORMED, NO_ROOM, NOT_CONTINUED, WRONG_CONTENT_LENGTH } from "./faults.ts";
-import {
-  connectionFault,
-  errorCode,
-  type Fault,
-  type FrameKind,
-  flag,
-  frameType,
-  STREAM_ID,
-  streamFault,
-} from "./frame.ts";
+import { NO_ROOM } from "./faults.ts";
+import { connectionFault, type Fault, flag, STREAM_ID } from "./frame.ts";
+import { FrameDispatch, type PeerHandlers } from "./frame-dispatch.ts";
 import { type FrameHead, FrameParser } from "./frame-parser.ts";
-import { frameFault, type StreamStage } from "./frame-rules.ts";
+import type { StreamStage } from "./frame-rules.ts";
 import type { Taken } from "./frame-writer.ts";
-import { dependsOn, HeaderBlock, type HeaderBlockState } from "./header-block.ts";
-import { contentLengthOf, isInterim, isWellFormed } from "./header-rules.ts";
+import { HeaderBlock } from "./header-block.ts";
 import { type HeaderField, type HeaderLimits, type Headers, toHeaders } from "./hpack.ts";
+import { PeerMessage } from "./peer-message.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 
-const NO_HEADERS = streamFault("data before its headers", errorCode.protocolError);
 /** Each side announces a table of headers without room. */
 const NO_TABLE_BYTES = 0;
-const DEPENDS_ON_ITSELF = "a stream that depends on itself";
 
 export interface SingleStreamLimits {
   /** What the peer may send before it was read. 65,535 or more. */
@@ -43,7 +33,7 @@ export interface SingleStreamLimits {
 export type Side = "client" | "server";
 
 /** Told of what the peer does. */
-export interface SingleStreamHandlers {
+export interface SingleStreamHandlers extends PeerHandlers {
   /** The headers, and perhaps later the trailers. */
   headers(headers: Headers): void;
   /** Bytes of the stream, as a range of what was read: the connection's again when the call returns. */
@@ -51,34 +41,19 @@ export interface SingleStreamHandlers {
   /** The peer has ended its side of the stream. */
   ended(): void;
   reset(code: number): void;
-  /** The peer ends the connection, and takes no stream above `lastStreamId`. */
-  goesAway(lastStreamId: number): void;
   /** The socket has all that was sent. */
   flushed(): void;
-  /** A frame of this kind has come and carries nothing of the stream. False: one too many. */
-  admits(kind: FrameKind): boolean;
-  /** False: no ping with this body waits for its answer. */
-  pingAnswered(body: Buffer): boolean;
   /** The peer breaks the protocol. */
   fault(fault: Fault): void;
 }
 
 export class SingleStreamConnection {
-  readonly #side: Side;
   readonly #handlers: SingleStreamHandlers;
   readonly #parser: FrameParser;
   readonly #sender: DataSender;
-  readonly #control: ControlFrames;
+  readonly #frames: FrameDispatch;
   readonly #window: ReceiveWindow;
-  readonly #headerBlock: HeaderBlock;
-  /** Headers of the peer have begun. */
-  #begun = false;
-  /** They have come as a whole. */
-  #hasHeaders = false;
-  /** The peer sends no more on the stream. */
-  #ended = false;
-  /** Bytes of the content that are still to come. NaN: the peer has not said how many. */
-  #contentLeft = Number.NaN;
+  readonly #message: PeerMessage;
 
   /** `boundary` contains all that listens to `socket`. */
   constructor(
@@ -89,20 +64,34 @@ export class SingleStreamConnection {
     handlers: SingleStreamHandlers,
   ) {
     boundary.contain(socket);
-    this.#side = side;
     this.#handlers = handlers;
+    this.#message = new PeerMessage(side === "server" ? "request" : "response");
     this.#sender = new DataSender(socket);
-    this.#control = new ControlFrames((bytes, taken) => socket.write(bytes, taken), boundary, this.#sender);
     this.#window = new ReceiveWindow(socket, limits.windowBytes);
-    this.#headerBlock = new HeaderBlock(limits.headers, NO_TABLE_BYTES);
+    const control = new ControlFrames((bytes, taken) => socket.write(bytes, taken), boundary, this.#sender);
+    this.#frames = this.#createDispatch(limits.headers, control);
     this.#parser = new FrameParser({
       dataBegins: (head) => this.#dataBegins(head),
       data: (bytes, from, to) => this.#data(bytes, from, to),
       dataEnds: (head, contentBytes) => this.#dataEnds(head, contentBytes),
-      frame: (head, body) => this.#frame(head, body),
+      frame: (head, body) => this.#frames.take(head, this.#stageOf(head.streamId), body),
       fault: (fault) => handlers.fault(fault),
     });
     socket.on("drain", () => this.#roomGrew());
+  }
+
+  #createDispatch(limits: HeaderLimits, control: ControlFrames): FrameDispatch {
+    const headerBlock = new HeaderBlock(limits, NO_TABLE_BYTES);
+    return new FrameDispatch(headerBlock, control, this.#sender.budget, this.#handlers, {
+      headersFault: () => this.#message.headersFault,
+      headers: (streamId, fields, isLast) => this.#takeFields(streamId, fields, isLast),
+      headersFailed: (streamId, fault) => this.#headersFailed(streamId, fault),
+      reset: (_, code) => this.#handlers.reset(code),
+      settings: () => {},
+      settled: () => {},
+      roomGrew: () => this.#roomGrew(),
+      fault: (streamId, fault) => this.#fault(streamId, fault),
+    });
   }
 
   /** Reads the bytes of `chunk` before `to`. */
@@ -142,172 +131,61 @@ export class SingleStreamConnection {
   }
 
   #dataBegins(head: FrameHead): void {
-    const fault = this.#dataFault(head);
-    if (fault !== undefined) this.#fault(fault);
-    else this.#window.giveBack();
+    const fault =
+      this.#frames.faultOf(head, this.#stageOf(head.streamId)) ??
+      this.#message.dataFault ??
+      this.#takeRoom(head.bodyBytes);
+    if (fault === undefined) this.#window.giveBack();
+    else this.#fault(head.streamId, fault);
   }
 
-  #dataFault(head: FrameHead): Fault | undefined {
-    if (this.#headerBlock.continues) return NOT_CONTINUED;
-    const fault = frameFault(head, this.#stageOf(head.streamId));
-    if (fault !== undefined) return fault;
-    if (this.#ended) return ENDED;
-    if (!this.#begun) return NO_HEADERS;
-    return this.#window.take(head.bodyBytes) ? undefined : NO_ROOM;
+  #takeRoom(bytes: number): Fault | undefined {
+    return this.#window.take(bytes) ? undefined : NO_ROOM;
   }
 
   #data(bytes: Buffer, from: number, to: number): void {
-    this.#contentLeft -= to - from;
-    if (this.#contentLeft < 0) this.#fault(WRONG_CONTENT_LENGTH);
-    else this.#handlers.data(bytes, from, to);
+    const fault = this.#message.takeContent(to - from);
+    if (fault === undefined) this.#handlers.data(bytes, from, to);
+    else this.#fault(STREAM_ID, fault);
   }
 
   #dataEnds({ flags }: FrameHead, contentBytes: number): void {
     if ((flags & flag.endStream) !== 0) this.#end();
-    else if (contentBytes === 0) this.#admit("empty_data");
-  }
-
-  /** A server's peer may send nothing of the stream before its headers. */
-  get #isOpen(): boolean {
-    return this.#begun || this.#side === "client";
+    else if (contentBytes === 0) this.#frames.admit("empty_data");
   }
 
   #stageOf(streamId: number): StreamStage {
     if (streamId !== STREAM_ID) return "idle";
-    return this.#isOpen ? "begun" : "new";
+    return this.#message.isOpen ? "begun" : "new";
   }
 
-  #admit(kind: FrameKind): boolean {
-    if (this.#handlers.admits(kind)) return true;
-    this.#fault(FLOOD);
-    return false;
-  }
-
-  #frame(head: FrameHead, body: Buffer): void {
-    const fault =
-      this.#headerBlock.continues && head.type !== frameType.continuation
-        ? NOT_CONTINUED
-        : frameFault(head, this.#stageOf(head.streamId));
-    if (fault === undefined) this.#takeFrame(head, body);
-    else this.#fault(fault);
-  }
-
-  /** Its stream and its length are right. */
-  #takeFrame(head: FrameHead, body: Buffer): void {
-    switch (head.type) {
-      case frameType.headers:
-        if (this.#ended) this.#fault(ENDED);
-        else this.#takeBlock(this.#headerBlock.begin(head, body));
-        break;
-      case frameType.continuation:
-        this.#takeBlock(this.#headerBlock.continue(head, body));
-        break;
-      case frameType.settings:
-        this.#takeSettings(head, body);
-        break;
-      case frameType.ping:
-        this.#takePing(head, body);
-        break;
-      case frameType.windowUpdate:
-        if (this.#sender.budget.take() || this.#admit("window_update")) {
-          this.#takeRoom(this.#control.windowUpdate(head.streamId, body));
-        }
-        break;
-      case frameType.resetStream:
-        this.#handlers.reset(body.readUInt32BE());
-        break;
-      case frameType.goAway:
-        if (this.#admit("go_away")) this.#handlers.goesAway(body.readUInt32BE() & 0x7fff_ffff);
-        break;
-      case frameType.priority:
-        this.#takePriority(head, body);
-        break;
-      default:
-        // Frames that this version of the protocol does not know change nothing.
-        this.#admit("unknown");
-    }
-  }
-
-  #takeBlock(state: HeaderBlockState): void {
-    switch (state.kind) {
-      case "whole":
-        this.#takeFields(state.fields, state.isLast);
-        break;
-      case "fault":
-        this.#begun = true;
-        this.#fault(state.fault);
-        break;
-      case "flood":
-        this.#handlers.admits("continuation");
-        this.#fault(FLOOD);
-        break;
-      default:
-        // The next frame continues it.
-        this.#begun = true;
-    }
-  }
-
-  #takeFields(fields: readonly HeaderField[], isLast: boolean): void {
-    const isTrailers = this.#hasHeaders;
-    const part = this.#side === "server" ? "request" : "response";
-    this.#begun = true;
-    if (!isWellFormed(isTrailers ? "trailers" : part, fields) || (isTrailers && !isLast)) {
-      this.#fault(MALFORMED);
-      return;
-    }
-    // Nothing here waits for an interim response: the final one follows.
-    if (part === "response" && !isTrailers && !isLast && isInterim(fields)) return;
-    this.#hasHeaders = true;
-    if (!isTrailers) this.#contentLeft = contentLengthOf(fields);
-    if (isLast && this.#contentLeft > 0) {
-      this.#fault(WRONG_CONTENT_LENGTH);
+  #takeFields(streamId: number, fields: readonly HeaderField[], isLast: boolean): void {
+    const taken = this.#message.takeFields(fields, isLast);
+    // Nothing here waits for an interim response.
+    if (taken === "interim") return;
+    if (taken !== "taken") {
+      this.#fault(streamId, taken);
       return;
     }
     this.#handlers.headers(toHeaders(fields));
     if (isLast) this.#end();
   }
 
-  #takeSettings({ flags }: FrameHead, body: Buffer): void {
-    if ((flags & flag.ack) !== 0) this.#takeFault(this.#control.settingsAcknowledged());
-    else if (this.#admit("settings")) this.#takeRoom(this.#control.settings(body));
-  }
-
-  /** RFC 9113 does not forbid answers to no ping: they are counted, and change nothing. */
-  #takePing({ flags }: FrameHead, body: Buffer): void {
-    if ((flags & flag.ack) !== 0) {
-      if (!this.#handlers.pingAnswered(body)) this.#admit("ping_answer");
-    } else if (this.#admit("ping")) this.#takeFault(this.#control.ping(body));
-  }
-
-  /** With a single stream there is nothing to put in order. */
-  #takePriority({ streamId }: FrameHead, body: Buffer): void {
-    if (!this.#admit("priority") || !dependsOn(body, streamId)) return;
-    const faultOf = streamId === STREAM_ID ? streamFault : connectionFault;
-    this.#fault(faultOf(DEPENDS_ON_ITSELF, errorCode.protocolError));
-  }
-
-  /** After a frame that may have made room. */
-  #takeRoom(fault: Fault | undefined): void {
-    if (fault === undefined) this.#roomGrew();
-    else this.#fault(fault);
-  }
-
-  #takeFault(fault: Fault | undefined): void {
-    if (fault !== undefined) this.#fault(fault);
+  #headersFailed(streamId: number, fault: Fault): void {
+    this.#message.begin();
+    this.#fault(streamId, fault);
   }
 
   #end(): void {
-    if (this.#contentLeft > 0) {
-      this.#fault(WRONG_CONTENT_LENGTH);
-      return;
-    }
-    this.#ended = true;
-    this.#handlers.ended();
+    const fault = this.#message.end();
+    if (fault === undefined) this.#handlers.ended();
+    else this.#fault(STREAM_ID, fault);
   }
 
   /** A stream that is idle cannot be reset. */
-  #fault(fault: Fault): void {
+  #fault(streamId: number, fault: Fault): void {
     const { what, code, scope } = fault;
-    this.#handlers.fault(scope === "stream" && !this.#isOpen ? connectionFault(what, code) : fault);
+    const isIdle = this.#stageOf(streamId) !== "begun";
+    this.#handlers.fault(scope === "stream" && isIdle ? connectionFault(what, code) : fault);
   }
 }
