@@ -62,12 +62,12 @@ function encodeText(text: string): Buffer {
   return Buffer.concat([Buffer.from(length), bytes]);
 }
 
-/** Joins the values of a repeated header as node:http2 does. */
+/** Joins the values of a repeated header as node:http2 does: a cookie may come in pieces (RFC 9113, section 8.2.3). */
 export function toHeaders(fields: readonly HeaderField[]): Headers {
   const headers: Record<string, string> = Object.create(null);
   for (const [name, value] of fields) {
     const former = headers[name];
-    headers[name] = former === undefined ? value : `${former}, ${value}`;
+    headers[name] = former === undefined ? value : `${former}${name === "cookie" ? "; " : ", "}${value}`;
   }
   return headers;
 }
