@@ -301,7 +301,7 @@ export const INVARIANTS: readonly (Promised & { readonly command: string })[] = 
     answer: "the same process, `SERVING`, and no error that nobody handled",
     proofs: [
       ...calls("that is a mutated copy of a good one at most fails"),
-      ...of("server/fast/protocol-errors")("survives any bytes"),
+      ...of("server/fast/single-stream-protocol")("survives any bytes"),
     ],
     command: "npm run fuzz; npm run fuzz -- --tls; npm run proof:endurance",
   },
