@@ -95,9 +95,9 @@ export class OpenStreams {
   }
 
   closeAll(): void {
-    for (const stream of this.#streams.values()) {
+    this.#streams.forEach((stream) => {
       if (!stream.state.isOver) this.close(stream, errorCode.cancel);
-    }
+    });
   }
 
   /** Nobody may write to the bytes until they are taken by the socket. */

@@ -7,10 +7,10 @@
 import type { ServerHttp2Session } from "node:http2";
 import { StreamTable } from "./stream-table.ts";
 
-/** The part that node:http2 uses. Its own tables inherit from nothing. */
+/** The part that node:http2 uses, the same in Node 20 to 26. Its own tables inherit from nothing. */
 interface SessionState {
-  streams: Pick<Map<number, unknown>, "size" | "get" | "set" | "delete" | "forEach">;
-  pendingStreams: Pick<Set<unknown>, "size" | "add" | "delete" | "forEach">;
+  streams: Pick<StreamTable<unknown>, "size" | "get" | "set" | "delete" | "forEach">;
+  pendingStreams: Pick<PendingStreams<unknown>, "size" | "add" | "delete" | "forEach">;
 }
 
 /** False: this version of Node keeps its streams otherwise, or the session has some already. Then nothing is changed. */
@@ -43,51 +43,28 @@ function hasMethods(value: unknown, names: readonly string[]): boolean {
   );
 }
 
-/** A Set of the streams that have no id yet. On a server that pushes nothing it has at most one. */
-export class PendingStreams<Stream> extends Set<Stream> {
+/** The streams that have no id yet. On a server that pushes nothing there is at most one. */
+export class PendingStreams<Stream> {
   readonly #streams: Stream[] = [];
 
-  override get size(): number {
+  get size(): number {
     return this.#streams.length;
   }
 
-  override has(stream: Stream): boolean {
-    return this.#streams.includes(stream);
-  }
-
-  override add(stream: Stream): this {
-    if (!this.has(stream)) this.#streams.push(stream);
+  add(stream: Stream): this {
+    if (!this.#streams.includes(stream)) this.#streams.push(stream);
     return this;
   }
 
-  override delete(stream: Stream): boolean {
+  delete(stream: Stream): boolean {
     const at = this.#streams.indexOf(stream);
     if (at < 0) return false;
     this.#streams.splice(at, 1);
     return true;
   }
 
-  override clear(): void {
-    this.#streams.length = 0;
-  }
-
-  override forEach(visit: (stream: Stream, same: Stream, set: Set<Stream>) => void): void {
-    for (const stream of this) visit(stream, stream, this);
-  }
-
-  override *values(): SetIterator<Stream> {
-    yield* [...this.#streams];
-  }
-
-  override keys(): SetIterator<Stream> {
-    return this.values();
-  }
-
-  override *entries(): SetIterator<[Stream, Stream]> {
-    for (const stream of this) yield [stream, stream];
-  }
-
-  override [Symbol.iterator](): SetIterator<Stream> {
-    return this.values();
+  /** Visits those that are there now: each may be deleted. */
+  forEach(visit: (stream: Stream) => void): void {
+    for (const stream of [...this.#streams]) visit(stream);
   }
 }

@@ -1,26 +1,25 @@
-/** The open streams of a connection by their ids. A Map would be rebuilt again and again as they come and go. */
+/**
+ * The open streams of a connection by their ids. A Map would be rebuilt again and again as they come and go. It has what this
+ * server and node:http2 use of a Map, and no more.
+ */
 
 const FIRST_SLOTS = 16;
 
-/** A Map from the ids of streams, which are odd and grow, in an array that only grows: open addressing with linear probing. */
-export class StreamTable<Stream> extends Map<number, Stream> {
+/** From the ids of streams, which are odd and grow, in an array that only grows: open addressing with linear probing. */
+export class StreamTable<Stream> {
   #ids: number[] = Array(FIRST_SLOTS).fill(0);
   #streams: (Stream | undefined)[] = Array(FIRST_SLOTS).fill(undefined);
   #size = 0;
 
-  override get size(): number {
+  get size(): number {
     return this.#size;
   }
 
-  override has(id: number): boolean {
-    return this.#ids[this.#slotOf(id)] === id;
-  }
-
-  override get(id: number): Stream | undefined {
+  get(id: number): Stream | undefined {
     return this.#streams[this.#slotOf(id)];
   }
 
-  override set(id: number, stream: Stream): this {
+  set(id: number, stream: Stream): this {
     if (2 * (this.#size + 1) > this.#ids.length) this.#grow();
     const slot = this.#slotOf(id);
     if (this.#ids[slot] !== id) this.#size += 1;
@@ -29,7 +28,7 @@ export class StreamTable<Stream> extends Map<number, Stream> {
     return this;
   }
 
-  override delete(id: number): boolean {
+  delete(id: number): boolean {
     let free = this.#slotOf(id);
     if (this.#ids[free] !== id) return false;
     this.#size -= 1;
@@ -47,41 +46,14 @@ export class StreamTable<Stream> extends Map<number, Stream> {
     return true;
   }
 
-  override clear(): void {
-    this.#ids.fill(0);
-    this.#streams.fill(undefined);
-    this.#size = 0;
-  }
-
   /** As `forEach`, without a copy: `visit` may add and delete none. */
   visit(visit: (stream: Stream) => void): void {
     for (const stream of this.#streams) if (stream !== undefined) visit(stream);
   }
 
   /** Visits those that are there now: a stream that is visited may be deleted, and others with it. */
-  override forEach(visit: (stream: Stream, id: number, table: Map<number, Stream>) => void): void {
-    for (const [id, stream] of this) visit(stream, id, this);
-  }
-
-  override *entries(): MapIterator<[number, Stream]> {
-    const ids = [...this.#ids];
-    const streams = [...this.#streams];
-    for (let slot = 0; slot < ids.length; slot++) {
-      const stream = streams[slot];
-      if (stream !== undefined) yield [ids[slot] ?? 0, stream];
-    }
-  }
-
-  override *keys(): MapIterator<number> {
-    for (const [id] of this) yield id;
-  }
-
-  override *values(): MapIterator<Stream> {
-    for (const [, stream] of this) yield stream;
-  }
-
-  override [Symbol.iterator](): MapIterator<[number, Stream]> {
-    return this.entries();
+  forEach(visit: (stream: Stream) => void): void {
+    for (const stream of [...this.#streams]) if (stream !== undefined) visit(stream);
   }
 
   #firstSlotOf(id: number): number {
