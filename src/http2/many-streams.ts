@@ -115,11 +115,9 @@ export class ManyStreamsConnection {
     this.#parser.suspend();
   }
 
-  /** Reads nothing more, and ends all streams. */
+  /** Reads nothing more. The streams are to be closed. */
   stop(): void {
-    if (this.#parser.stopped) return;
     this.#parser.stop();
-    this.streams.closeAll();
   }
 
   get stopped(): boolean {

@@ -84,8 +84,10 @@ export class OpenStreams {
     this.#writer.frame(frameType.resetStream, 0, id, body);
   }
 
+  /** Without telling the peer. */
   close(stream: PeerStream, code: number): void {
     const { state } = stream;
+    if (state.isOver) return;
     state.isOver = true;
     this.#streams.delete(state.id);
     this.#closed.add(state.id);
@@ -94,10 +96,10 @@ export class OpenStreams {
     this.#closedOne();
   }
 
-  closeAll(): void {
-    this.#streams.forEach((stream) => {
-      if (!stream.state.isOver) this.close(stream, errorCode.cancel);
-    });
+  all(): PeerStream[] {
+    const streams: PeerStream[] = [];
+    this.#streams.visit((stream) => streams.push(stream));
+    return streams;
   }
 
   /** Nobody may write to the bytes until they are taken by the socket. */

@@ -50,6 +50,8 @@ export interface CallRegister {
   arrived(session: CallSession, bytes: number): void;
   /** What a connection has brought waits behind answers that its peer does not take. Negative: it does no longer. */
   unread(session: CallSession, bytes: number): void;
+  /** Runs what ends a connection in a later turn, as work of so many bytes. */
+  later(session: CallSession, workBytes: number, run: () => void): void;
   /** The open streaming calls of a connection. */
   streamingCallsOf(session: CallSession): number;
   /** The unary calls of a connection that wait for their turn. */
@@ -138,6 +140,12 @@ export function createOpenCalls(
     },
     arrived: (session, bytes) => memory.arrived(session, bytes),
     unread: (session, bytes) => memory.unread(session, bytes),
+    later(session, workBytes, run) {
+      turns.wait(memory.of(session), () => {
+        turns.spend(workBytes);
+        run();
+      });
+    },
     waitingCallsOf: (session) => memory.waitingCallsOf(session),
     boundReading: (session, reading) => memory.boundReading(session, reading),
     streamingCallsOf: (session) => streamsOf.get(session) ?? 0,

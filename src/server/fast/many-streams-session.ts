@@ -22,13 +22,13 @@ import {
 import { FrameWriter, type Taken } from "../../http2/frame-writer.ts";
 import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { ManyStreamsConnection } from "../../http2/many-streams.ts";
-import type { StreamState } from "../../http2/peer-stream.ts";
+import type { PeerStream, StreamState } from "../../http2/peer-stream.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { CallSession, CallStream } from "../calls/http2-stream.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import { startSocket, stopSocket } from "../limits/socket-reading.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
-import { STREAM_WORK_BYTES } from "../limits/work.ts";
+import { LEFT_CALL_WORK_BYTES, STREAM_WORK_BYTES } from "../limits/work.ts";
 import { DiscardedBytes, FAULT_GRACE_MS } from "./connection-end.ts";
 import { type IdleWatch, startIdleWatch } from "./idle-watch.ts";
 import { type Keepalive, startKeepalive } from "./keepalive.ts";
@@ -46,6 +46,8 @@ export interface ManyStreamsSessionDeps {
   readonly arrived: (session: CallSession, bytes: number) => void;
   /** Counts what waits to be read behind answers that the peer does not take. Negative: it waits no longer. */
   readonly unread: (session: CallSession, bytes: number) => void;
+  /** Runs it in a later turn, as work of so many bytes. */
+  readonly later: (session: CallSession, workBytes: number, run: () => void) => void;
   /** Serves the call, or answers it with a status. */
   readonly serveCall: (stream: CallStream, headers: Headers) => void;
   /** Whose client certificate was verified. */
@@ -55,6 +57,8 @@ export interface ManyStreamsSessionDeps {
 const NO_PREFACE = connectionFault("another protocol", errorCode.protocolError);
 const TOO_MANY_STREAMS = connectionFault("more streams than there may be", errorCode.protocolError);
 
+/** Streams that are closed in one turn, of a connection that has ended. */
+const CLOSED_AT_ONCE = 16;
 /** Settings that the peer has not acknowledged. */
 const UNACKNOWLEDGED_MAX = 10;
 
@@ -215,6 +219,16 @@ export class ManyStreamsSession implements CallSession, BytesReader {
     this.#wire.stop();
     this.#keepalive.stop();
     this.#idle.stop();
+    this.#closeStreams(this.#wire.streams.all());
+  }
+
+  /** Hundreds of calls may end with the connection: most wait for a turn. */
+  #closeStreams(streams: PeerStream[]): void {
+    const first = streams.splice(0, CLOSED_AT_ONCE);
+    for (const stream of first) this.#wire.streams.close(stream, errorCode.cancel);
+    if (streams.length === 0) return;
+    const workBytes = CLOSED_AT_ONCE * LEFT_CALL_WORK_BYTES;
+    this.#deps.later(this, workBytes, () => this.#closeStreams(streams));
   }
 
   // ---- Its streams ----------------------------------------------------------------------------------------
@@ -277,7 +291,8 @@ export class ManyStreamsSession implements CallSession, BytesReader {
   }
 
   reset(stream: ManyStreamsStream, code: number): void {
-    this.#wire.streams.reset(stream, code);
+    if (this.closed) this.#wire.streams.close(stream, code);
+    else this.#wire.streams.reset(stream, code);
   }
 
   /** A paused stream holds no more: the peer has room for no more. */

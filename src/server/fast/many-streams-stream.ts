@@ -39,7 +39,7 @@ export class ManyStreamsStream extends EventEmitter implements CallStream, PeerS
   }
 
   get closed(): boolean {
-    return this.state.isOver;
+    return this.state.isOver || this.session.closed;
   }
 
   get readableLength(): number {

@@ -58,6 +58,8 @@ export class Reader implements Linked<Reader> {
   isRead: boolean | undefined;
   older: Reader | undefined;
   newer: Reader | undefined;
+  /** It was read on with room for what it may bring, and has brought nothing yet. */
+  isDue = false;
   /** How many calls of the connection wait for their turn. */
   readonly waitingCalls: () => number;
   /** What has come in this turn. */
@@ -81,6 +83,8 @@ export class Readers {
   readonly #stopped = new LinkedList<Reader>();
   /** Those that were read on and have something that waits in this process. */
   readonly #withRest: Reader[] = [];
+  /** Those that were read on for this turn. */
+  readonly #due: Reader[] = [];
   /** Those that have brought something in this turn. */
   readonly #touched: Reader[] = [];
   #arrivedBytes = 0;
@@ -126,6 +130,7 @@ export class Readers {
 
   arrived(reader: Reader, bytes: number): void {
     if (reader.arrivedBytes === 0) this.#touched.push(reader);
+    reader.isDue = false;
     reader.arrivedBytes += bytes;
     this.#arrivedBytes += bytes;
     if (this.#arrivedBytes >= this.#maxBytes) this.#stopAll(reader);
@@ -141,6 +146,7 @@ export class Readers {
       reader.arrivedBytes = 0;
     }
     this.#touched.length = 0;
+    for (const reader of this.#due.splice(0)) reader.isDue = false;
     this.#aheadBytes = Math.max(0, this.#aheadBytes + this.#arrivedBytes - this.#maxBytes);
     this.#arrivedBytes = 0;
     const wasCut = this.#isCut;
@@ -175,6 +181,8 @@ export class Readers {
       return false;
     }
     this.#move(reader, true);
+    reader.isDue = true;
+    this.#due.push(reader);
     if (reader.reading.unreadBytes > 0) this.#withRest.push(reader);
     return true;
   }
@@ -218,7 +226,8 @@ export class Readers {
     for (const reader of this.#read) {
       if (left === 0) break;
       left -= 1;
-      if (reader !== last) this.#stop(reader);
+      // There is room for what is due: others that bring more than they were expected to do not take it.
+      if (reader !== last && !reader.isDue) this.#stop(reader);
     }
     this.#stop(last);
   }

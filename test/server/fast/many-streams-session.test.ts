@@ -49,6 +49,7 @@ beforeEach(async () => {
         boundary: loudBoundary,
         floods: createFrameFloods(),
         arrived: () => {},
+        later: (_, __, run) => setImmediate(run),
         unread: (_, bytes) => {
           heldBytes += bytes;
         },
