@@ -1,6 +1,6 @@
 /** A connection with many streams that the server bounds: how many streams it tells of, and how far it reads. */
 import { createServer, type Server } from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { systemRng } from "../../../src/common/random.ts";
 import { errorCode, setting, settings } from "../../../src/http2/frame.ts";
 import type { CallStream } from "../../../src/server/calls/http2-stream.ts";
@@ -21,6 +21,10 @@ import {
 } from "../../support/many-streams-peer.ts";
 
 const MAX_STREAMS = 10;
+const MANY_STREAMS = 100;
+let maxStreams = MAX_STREAMS;
+/** What was left for later turns. */
+let left: (() => void)[];
 
 let server: Server;
 let session: ManyStreamsSession;
@@ -35,10 +39,11 @@ let heldBytes: number;
 
 beforeEach(async () => {
   begun = [];
+  left = [];
   heldBytes = 0;
   serve = () => {};
   clock = new ManualClock();
-  const limits = resolveTransportLimits({ connectionMaxStreams: MAX_STREAMS });
+  const limits = resolveTransportLimits({ connectionMaxStreams: maxStreams });
   const accepted = new Promise<void>((resolve) => {
     server = createServer((socket) => {
       socket.on("error", () => {});
@@ -49,7 +54,7 @@ beforeEach(async () => {
         boundary: loudBoundary,
         floods: createFrameFloods(),
         arrived: () => {},
-        later: (_, __, run) => setImmediate(run),
+        later: (_, __, run) => left.push(run),
         unread: (_, bytes) => {
           heldBytes += bytes;
         },
@@ -290,5 +295,36 @@ describe("a stream of such a connection", () => {
     await peer.roundTrip();
     expect(errors).toEqual([expect.any(Error), expect.any(Error)]);
     expect([peer.of(1), peer.of(3)]).toEqual([[], []]);
+  });
+});
+
+describe("a connection with many calls that ends", () => {
+  beforeAll(() => {
+    maxStreams = MANY_STREAMS;
+  });
+  afterAll(() => {
+    maxStreams = MAX_STREAMS;
+  });
+
+  it("ends them in turns, and sends nothing for them any more", async () => {
+    peer.send(GREETING, SETTINGS_ACK, ...ids(MANY_STREAMS).map((id) => open(id)));
+    await peer.roundTrip();
+    let closed = 0;
+    for (const stream of begun) stream.on("close", () => (closed += 1));
+    session.destroy();
+    const closedIn: number[] = [];
+    for (let run: (() => void) | undefined; ; run = left.shift()) {
+      const before = closed;
+      run?.();
+      await nextTurn();
+      closedIn.push(closed - before);
+      if (left.length === 0) break;
+      expect(begun.every((stream) => stream.closed)).toBe(true);
+    }
+    expect(closed).toBe(MANY_STREAMS);
+    expect(Math.max(...closedIn)).toBeLessThanOrEqual(16);
+    const errors: unknown[] = [];
+    begun[0]?.write(Buffer.of(1), (error) => errors.push(error));
+    expect(errors).toEqual([expect.any(Error)]);
   });
 });

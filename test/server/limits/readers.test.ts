@@ -207,6 +207,32 @@ describe("A4: in a turn of the event loop", () => {
     expect(polite.reads).toBeGreaterThan(4_000);
   });
 
+  it("who has room in a turn is read in it, though others bring more than they did before", () => {
+    const others = Array.from({ length: 30 }, () => new Peer(TURN / 400));
+    const polite = new Peer(TURN / 400);
+    // The others are read before it.
+    const peers = [...others, polite];
+    for (let turn = 0; turn < 20; turn++) passTurn(peers);
+    for (const peer of others) peer.bytes = TURN;
+    let unread = 0;
+    for (let turn = 0; turn < 60; turn++) {
+      const { reads } = polite;
+      passTurn(peers);
+      unread = polite.reads > reads ? 0 : unread + 1;
+      expect(unread).toBeLessThanOrEqual(4);
+    }
+  });
+
+  it("who left much unread comes behind those who bring more", () => {
+    const before = new Peer(TURN / 400);
+    const other = new Peer(LITTLE);
+    for (let turn = 0; turn < 3; turn++) passTurn([before, other]);
+    before.unreadBytes = TURN;
+    other.bytes = MUCH;
+    passTurn([before, other]);
+    expect([before.isRead, other.isRead]).toEqual([false, true]);
+  });
+
   it("a connection that is closed is forgotten", () => {
     const peer = new Peer(MUCH);
     passTurn([peer]);
