@@ -23,6 +23,8 @@ export interface ClusterSettings extends WireSettings {
   readonly pushesFirst: boolean;
   /** Nodes write a snapshot so often. */
   readonly snapshotMs: number;
+  /** From 0 to 1: how late a node finds out that it has no majority, within what its checks of its peers leave open. */
+  readonly lateNotice: number;
   readonly seed: bigint;
 }
 
@@ -305,7 +307,7 @@ export class EngineModel {
         member.unreachableSinceMs = nowMs;
         member.electAtMs =
           nowMs + nodeTimeoutMs + ELECTION_DELAY_MS + between(this.#rng, 0, ELECTION_SPREAD_MS);
-      } else if (member.isIsolated && nowMs >= member.unreachableSinceMs + nodeTimeoutMs) {
+      } else if (member.isIsolated && nowMs >= this.#noticesAtMs(member, member.unreachableSinceMs)) {
         // It runs, and so finds out by itself: a node that was paused does not.
         if (member.node.isAlive && member.pausedUntilMs <= nowMs) member.node.isOk = false;
       }
@@ -318,6 +320,18 @@ export class EngineModel {
       this.#elect(group, "is elected");
     }
     this.#resync();
+  }
+
+  /**
+   * A peer has failed when a ping to it has had no answer for the node timeout, and is sent one when its last answer is half as old. A node
+   * that wakes up sends the one that counts then, if none was under way.
+   */
+  #noticesAtMs({ pausedUntilMs }: Member, unreachableSinceMs: number): number {
+    const { nodeTimeoutMs, lateNotice } = this.#settings;
+    return Math.max(
+      unreachableSinceMs + nodeTimeoutMs * (1 + lateNotice / 2),
+      pausedUntilMs + nodeTimeoutMs * lateNotice,
+    );
   }
 
   #reached(member: Member): void {

@@ -136,37 +136,52 @@ export const tierMutants: readonly Mutant[] = [
     "if (isRead || call.length > 0) settle();",
   ),
   // ---- The barrier ---------------------------------------------------------------------------------------------
-  inServer(
-    "barrier: skipped",
-    "TierStore.barrier",
-    "return this.#group.barrier.ask(settle);",
-    "queueMicrotask(() => settle(undefined)); return { cancel() {} };",
-  ),
-  inServer(
-    "barrier: a cursor is judged by the mirror",
-    "Barrier.#prove",
-    "for (const line of lines) line.add(tenureCheck(dueMs, answered));",
-    "for (const _line of lines) answered(undefined);",
-  ),
-  inServer(
-    "barrier: no majority is asked",
-    "Barrier.#agree",
-    "const isAgreed = epoch !== undefined && epochs.every((one) => one === epoch);",
-    "const isAgreed = epoch !== undefined || epochs.length > 0;",
-  ),
-  inServer(
-    "barrier: who asks later shares the proof that is under way",
-    "Barrier.#begin",
-    "this.#tell(askers, error);",
-    "this.#tell([...askers, ...this.#take()], error);",
-  ),
+  {
+    ...inServer(
+      "barrier: skipped",
+      "TierStore.barrier",
+      "return this.#group.barrier.ask(settle);",
+      "queueMicrotask(() => settle(undefined)); return { cancel() {} };",
+    ),
+    test: "leaves no copy of what was overwritten while the server hears nothing of the node",
+  },
+  {
+    ...inServer(
+      "barrier: a cursor is judged by the mirror",
+      "Barrier.#prove",
+      "for (const line of lines) line.add(tenureCheck(dueMs, answered));",
+      "for (const _line of lines) answered(undefined);",
+    ),
+    test: "leaves no copy of what was overwritten while the server hears nothing of the node",
+  },
+  {
+    ...inServer(
+      "barrier: no majority is asked",
+      "Barrier.#agree",
+      "const isAgreed = epoch !== undefined && epochs.every((one) => one === epoch);",
+      "const isAgreed = epoch !== undefined || epochs.length > 0;",
+    ),
+    test: "is not passed by a node in whose place another one was elected, though it does not know that yet",
+  },
+  {
+    ...inServer(
+      "barrier: who asks later shares the proof that is under way",
+      "Barrier.#begin",
+      "this.#tell(askers, error);",
+      "this.#tell([...askers, ...this.#take()], error);",
+    ),
+    test: "answers who asks while another one is being passed by the next one",
+  },
   // ---- Nodes ---------------------------------------------------------------------------------------------------
-  inServer(
-    "nodes: verified without a majority",
-    "Cluster.#confirm",
-    "if (agreeing > voters.length / 2) return view.info.epoch;",
-    "if (agreeing > 0) return view.info.epoch;",
-  ),
+  {
+    ...inServer(
+      "nodes: verified without a majority",
+      "Cluster.#confirm",
+      "if (agreeing > voters.length / 2) return view.info.epoch;",
+      "if (agreeing > 0) return view.info.epoch;",
+    ),
+    test: "reads nothing of it, though the node takes itself for a primary",
+  },
   {
     ...inServer(
       "nodes: one that was still is read from as before",
@@ -176,12 +191,15 @@ export const tierMutants: readonly Mutant[] = [
     ),
     test: "is relied on for as long after its last beat as the library would",
   },
-  inServer(
-    "nodes: no other is looked for while one is not confirmed",
-    "Cluster.#confirm",
-    "this.refresh();",
-    "",
-  ),
+  {
+    ...inServer(
+      "nodes: no other is looked for while one is not confirmed",
+      "Cluster.#confirm",
+      "this.refresh();",
+      "",
+    ),
+    test: "goes on with the elected one as soon as no majority confirms the other",
+  },
   inServer(
     "leases: an abandoned one is not given back",
     "TierStore.closeHolder",

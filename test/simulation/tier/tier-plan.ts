@@ -95,6 +95,7 @@ function clusterOf(rng: Rng): ClusterSettings {
     lagMs: pick(rng, [0, 2, 20]),
     pushesFirst: rng.fraction() < 0.5,
     snapshotMs: pick(rng, [200, 1_000]),
+    lateNotice: 0,
     seed: rng.uint64(),
   };
 }

@@ -48,6 +48,10 @@ export class TierServer {
     return this.#process;
   }
 
+  get store(): TierStore {
+    return this.#store;
+  }
+
   /** What keeps it from serving. */
   problem(): string | undefined {
     return this.#store.problem();
