@@ -32,7 +32,7 @@ const plan: Plan = {
   ...anyPlan,
   ...{ latencyMs: 1, jitterMs: 0, turnMs: 0, readsTogether: 0, encodes: false },
   ...{ leaseMs: 5_000, pingMs: 500, silenceMaxMs: 20_000, deadlineMs: 2_000, revalidateJitterMs: 0 },
-  ...{ ttlMs: 0, staleMs: 0, outageTtlMs: 0, opensLate: false, churnMs: 0, selectorsMax: 64 },
+  ...{ ttlMs: 0, staleMs: 0, outageTtlMs: 0, opensLate: true, churnMs: 0, selectorsMax: 64 },
   ...{ logMaxEvents: 1_024, frameMaxEvents: 512, highWaterFrames: 64, queuedInvalidationsMaxNames: 16 },
 };
 
@@ -74,7 +74,7 @@ export class VirtualTier {
     return this.time.nowMs();
   }
 
-  /** Of the first server it can reach. */
+  /** Of the first server it can reach. It has a near cache from the first use of its entries on. */
   client(server: TierServer): ClientNode {
     this.#clients += 1;
     const others = this.servers.filter((one) => one !== server);

@@ -48,12 +48,15 @@ export const tierMutants: readonly Mutant[] = [
     "bucket_write(s, 'q', field, pack('>I6', s.now) .. answer)",
     "",
   ),
-  inLibrary(
-    "library: a retry of before a claim runs",
-    "operations",
-    "return epoch == NONE or epoch == s.epoch",
-    "return true",
-  ),
+  {
+    ...inLibrary(
+      "library: a retry of before a claim runs",
+      "operations",
+      "return epoch == NONE or epoch == s.epoch",
+      "return true",
+    ),
+    test: "a write that is sent again takes no second effect in the next life of its shard",
+  },
   inLibrary(
     "library: an engine without memory refuses invalidations",
     "functions",
@@ -61,12 +64,15 @@ export const tierMutants: readonly Mutant[] = [
     "callback = function(keys, args) return run(keys, args, FREES) end,",
   ),
   // ---- The feed ------------------------------------------------------------------------------------------------
-  inServer(
-    "feed: a gap is ignored",
-    "ShardLine.#take",
-    'mirror.apply(this.shard, record) === "gap"',
-    "!mirror.apply(this.shard, record)",
-  ),
+  {
+    ...inServer(
+      "feed: a gap is ignored",
+      "ShardLine.#take",
+      'mirror.apply(this.shard, record) === "gap"',
+      "!mirror.apply(this.shard, record)",
+    ),
+    test: "tells of an event whose push was lost as soon as the next one shows that",
+  },
   {
     ...inServer(
       "feed: a record after a gap is applied",
@@ -76,12 +82,15 @@ export const tierMutants: readonly Mutant[] = [
     ),
     seeds: 100,
   },
-  inServer(
-    "feed: what was missed is not read from the stream",
-    "ShardLine.#catchUp",
-    "for (const record of records) this.#take(record, link);",
-    "mirror.moveTo(this.shard, head.epoch, head.revision);",
-  ),
+  {
+    ...inServer(
+      "feed: what was missed is not read from the stream",
+      "ShardLine.#catchUp",
+      "for (const record of records) this.#take(record, link);",
+      "mirror.moveTo(this.shard, head.epoch, head.revision);",
+    ),
+    test: "tells without a gap of what was written while its connection was gone",
+  },
   {
     ...inServer(
       "feed: trimmed records are no loss",
@@ -200,10 +209,13 @@ export const tierMutants: readonly Mutant[] = [
     ),
     test: "goes on with the elected one as soon as no majority confirms the other",
   },
-  inServer(
-    "leases: an abandoned one is not given back",
-    "TierStore.closeHolder",
-    "this.#leases.abandon(this.#holders.close(holder));",
-    "this.#holders.close(holder);",
-  ),
+  {
+    ...inServer(
+      "leases: an abandoned one is not given back",
+      "TierStore.closeHolder",
+      "this.#leases.abandon(this.#holders.close(holder));",
+      "this.#holders.close(holder);",
+    ),
+    test: "a lease whose holder has ended goes at once to who waits at another server",
+  },
 ];
