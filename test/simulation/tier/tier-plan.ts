@@ -72,7 +72,7 @@ export function createTierPlan(seed: number): TierPlan {
       faultKinds: clientFaults.length === 0 ? ["reset"] : clientFaults,
     },
     servers: serversOf(rngOfPatience, pick(rng, [2, 3]), isPatient),
-    cluster: clusterOf(rng),
+    cluster: clusterOf(rng, rngFor(seed, 50)),
     faults: between(rng, 1, 6),
     kinds,
   };
@@ -85,7 +85,7 @@ function serversOf(rng: Rng, count: number, isPatient: boolean): TierPlan["serve
   }));
 }
 
-function clusterOf(rng: Rng): ClusterSettings {
+function clusterOf(rng: Rng, rngOfNotice: Rng): ClusterSettings {
   return {
     groups: 3,
     shards: pick(rng, [3, 4, 6]),
@@ -95,7 +95,7 @@ function clusterOf(rng: Rng): ClusterSettings {
     lagMs: pick(rng, [0, 2, 20]),
     pushesFirst: rng.fraction() < 0.5,
     snapshotMs: pick(rng, [200, 1_000]),
-    lateNotice: 0,
+    lateNotice: pick(rngOfNotice, [0, 0.5, 1]),
     seed: rng.uint64(),
   };
 }
