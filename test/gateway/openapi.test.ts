@@ -103,9 +103,7 @@ it("answers as the document says, whatever is asked", async () => {
 
 it("takes the content codings that the document allows, in any case, and no others", async () => {
   const parameters = z.array(z.looseObject({ name: z.string(), schema: z.unknown() }));
-  const ofPut = parameters.parse(
-    z.looseObject({ parameters: z.unknown() }).parse(operations["put"]).parameters,
-  );
+  const ofPut = parameters.parse(z.looseObject({ parameters: z.unknown() }).parse(operations.put).parameters);
   const coding = ofPut.find(({ name }) => name === "content-encoding");
   const allowed = new RegExp(z.looseObject({ pattern: z.string() }).parse(coding?.schema).pattern);
   const codings = [

@@ -42,6 +42,7 @@ export const exceptions: Exceptions = {
   "src/server/fast/many-streams-session.ts": {
     "socket.on": "ManyStreamsConnection contains it",
     "this.socket.on": "ManyStreamsConnection contains it",
+    "this.#wire.streams.close": NO_CALLBACK,
     "this.#wire.streams.sendData": TAKEN,
   },
   "src/server/fast/many-streams-stream.ts": {

@@ -27,7 +27,9 @@ describe("the table of a session's streams", () => {
       expect([table.get(asked), table.size], `seed ${SEED}`).toEqual([map.get(asked), map.size]);
     }
     const visited = new Set<object>();
-    table.forEach((stream) => visited.add(stream));
+    table.forEach((stream) => {
+      visited.add(stream);
+    });
     expect(visited).toEqual(new Set(map.values()));
     visited.clear();
     table.visit((stream) => visited.add(stream));
