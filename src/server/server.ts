@@ -35,8 +35,11 @@ import {
   type OperatorView,
   type ServiceHost,
 } from "./service-host.ts";
-import { type DrainDeps, drainServer } from "./shutdown.ts";
+import { type DrainDeps, drainServer, waitUpTo } from "./shutdown.ts";
 import { endDeniedStreams, slowestLagEvents } from "./streams/stream-registry.ts";
+
+/** The calls of connections that are closed end in turns. */
+const CALLS_END_MAX_MS = 1_000;
 
 export interface ServerOptions extends HostOptions {
   /** "HOST:PORT", an IPv6 host in brackets; port 0 picks a free one. Default "127.0.0.1:50051". */
@@ -109,6 +112,7 @@ export function createCacheServer(options: ServerOptions, place?: ServerPlace): 
     connections.destroy();
     http?.listener.destroy();
     await Promise.all([connections.emptied(), http?.listener.emptied()]);
+    await waitUpTo(clock, CALLS_END_MAX_MS, calls.emptied());
     calls.close();
     forceShutdown();
     stopObserving();

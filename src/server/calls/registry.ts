@@ -141,7 +141,7 @@ export function createOpenCalls(
     arrived: (session, bytes) => memory.arrived(session, bytes),
     unread: (session, bytes) => memory.unread(session, bytes),
     later(session, workBytes, run) {
-      turns.wait(memory.of(session), () => {
+      turns.goOn(memory.of(session), () => {
         turns.spend(workBytes);
         run();
       });

@@ -76,6 +76,9 @@ export class ManyStreamsSession implements CallSession, BytesReader {
   /** Of the preface. */
   #prefaceBytes = 0;
   #leaving: Timer | undefined;
+  /** What waits behind answers that the peer does not take. */
+  #heldBytes = 0;
+  #untaken: Timer | undefined;
   readonly #discarded: DiscardedBytes;
   /** The last stream that the peer was told of when it was told to make no new call: later ones are not served. */
   #lastServedId: number | undefined;
@@ -113,7 +116,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
     );
     this.reading = new TurnReading(socket, boundary, this, {
       arrived: (bytes) => deps.arrived(this, bytes),
-      held: (bytes) => deps.unread(this, bytes),
+      held: (bytes) => this.#hold(bytes),
     });
     this.#keepalive = startKeepalive(this, deps);
     this.#idle = startIdleWatch(this, deps);
@@ -219,6 +222,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
     this.#wire.stop();
     this.#keepalive.stop();
     this.#idle.stop();
+    this.#untaken?.cancel();
     this.#closeStreams(this.#wire.streams.all());
   }
 
@@ -312,6 +316,29 @@ export class ManyStreamsSession implements CallSession, BytesReader {
   }
 
   // ---- What it reads --------------------------------------------------------------------------------------
+
+  #hold(bytes: number): void {
+    this.#heldBytes += bytes;
+    this.#deps.unread(this, bytes);
+    if (this.#heldBytes > 0 && !this.closed) this.#untaken ??= this.#endUntaken();
+  }
+
+  /** Its calls may all be answered, so that nobody else ends it. */
+  #endUntaken(): Timer {
+    const { clock, boundary, limits } = this.#deps;
+    const takenBytes = this.#takenBytes;
+    const judge = (): void => {
+      this.#untaken = undefined;
+      if (this.#heldBytes === 0 || this.closed) return;
+      if (this.#takenBytes > takenBytes) this.#untaken = this.#endUntaken();
+      else this.destroy();
+    };
+    return clock.schedule(limits.stallMaxMs, boundary.guard(this, judge));
+  }
+
+  get #takenBytes(): number {
+    return this.socket.bytesWritten - this.socket.writableLength;
+  }
 
   readonly #onData = (chunk: Buffer): void => {
     if (!this.closed) this.reading.take(chunk);

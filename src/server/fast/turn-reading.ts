@@ -7,7 +7,7 @@ import type { Socket } from "node:net";
 import type { Boundary } from "../../common/boundary.ts";
 import { NO_BUFFER } from "../../common/bytes.ts";
 import type { Reading } from "../limits/readers.ts";
-import { startSocket, stopSocket } from "../limits/socket-reading.ts";
+import { holdSocket, startSocket, stopSocket } from "../limits/socket-reading.ts";
 
 /** What reads the bytes. */
 export interface BytesReader {
@@ -43,6 +43,7 @@ export class TurnReading implements Reading {
     this.#socket = socket;
     this.#counts = counts;
     this.#reader = reader;
+    holdSocket(socket);
     boundary.contain(socket).on("drain", () => this.readRest());
   }
 
@@ -95,7 +96,8 @@ export class TurnReading implements Reading {
   }
 
   #hold(): void {
-    this.#holdBytes(this.#reader.isOverfull ? this.#waitingBytes : 0);
+    const { closed, isOverfull } = this.#reader;
+    this.#holdBytes(isOverfull && !closed ? this.#waitingBytes : 0);
   }
 
   #holdBytes(bytes: number): void {

@@ -76,7 +76,8 @@ export class MemoryAccount {
    * held no longer.
    */
   unread(session: Session, bytes: number): void {
-    this.of(session).addUnread(bytes);
+    session[MEMORY] ??= new ConnectionMemory(this, undefined, session[READER]);
+    session[MEMORY].addUnread(bytes);
   }
 
   /** The connection is read as turns let it. Returns what is to be called when it is closed. */

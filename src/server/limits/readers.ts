@@ -46,6 +46,10 @@ const UNREAD_MAX_BYTES = 4 * 2 ** 20;
 const WORK_OF_UNREAD_BYTE = STREAM_WORK_BYTES / 64;
 /** A connection with so many calls that wait is not read: it would only add to them. */
 const READ_AHEAD_CALLS = 32;
+/** So many connections are read on in a turn at most: whoever has brought little may bring a chunk. */
+const RESUMED_MAX = 64;
+/** Of what may arrive in a turn: what earlier turns have brought beyond it counts up to so many times as much. */
+const AHEAD_MAX = 32;
 /** So many connections are stopped in a turn: each takes a part of a microsecond. */
 const STOPS_MAX = 1_024;
 /** When peers that take nothing are asked again, if there is no turn before. */
@@ -75,6 +79,7 @@ export class Reader implements Linked<Reader> {
 
 export class Readers {
   readonly #maxBytes: number;
+  readonly #leastBytes: number;
   readonly #classBytes: readonly number[];
   readonly #clock: Clock;
   readonly #boundary: Boundary;
@@ -101,6 +106,7 @@ export class Readers {
   /** `turnMaxBytes`: the work of a turn. */
   constructor(turnMaxBytes: number, clock: Clock, boundary: Boundary) {
     this.#maxBytes = turnMaxBytes * ARRIVING_PART;
+    this.#leastBytes = this.#maxBytes / RESUMED_MAX;
     this.#classBytes = CLASS_PARTS.map((part) => part * turnMaxBytes);
     this.#clock = clock;
     this.#boundary = boundary;
@@ -147,7 +153,8 @@ export class Readers {
     }
     this.#touched.length = 0;
     for (const reader of this.#due.splice(0)) reader.isDue = false;
-    this.#aheadBytes = Math.max(0, this.#aheadBytes + this.#arrivedBytes - this.#maxBytes);
+    const aheadBytes = this.#aheadBytes + this.#arrivedBytes - this.#maxBytes;
+    this.#aheadBytes = Math.min(Math.max(0, aheadBytes), AHEAD_MAX * this.#maxBytes);
     this.#arrivedBytes = 0;
     const wasCut = this.#isCut;
     this.#isCut = false;
@@ -200,7 +207,7 @@ export class Readers {
 
   /** What waits in this process may be calls, whatever the connection has brought before. */
   #expectedOf({ expectedBytes = this.#maxBytes, reading }: Reader): number {
-    return Math.max(expectedBytes, WORK_OF_UNREAD_BYTE * reading.unreadBytes);
+    return Math.max(expectedBytes, this.#leastBytes, WORK_OF_UNREAD_BYTE * reading.unreadBytes);
   }
 
   #classOf(reader: Reader): number {
@@ -251,6 +258,8 @@ export class Readers {
       this.#retries = false;
       this.readOn();
       this.readRests();
+      // No turn may come.
+      if (this.waits) this.#retryLater();
     });
     this.#clock.schedule(RETRY_MS, retry);
   }

@@ -13,20 +13,32 @@ interface Handle {
   readonly writeQueueSize?: number;
 }
 
+const stopped = new WeakSet<Socket>();
+
+/** Has to be called before the socket is stopped: its stream, which wants to have something to give, would start it again. */
+export function holdSocket(socket: Socket): void {
+  const read = socket._read;
+  socket._read = (bytes) => {
+    if (!stopped.has(socket)) read.call(socket, bytes);
+  };
+}
+
 /** The socket is paused, and nothing more is read from the network. May be called again. */
 export function stopSocket(socket: Socket): void {
   socket.pause();
   const handle = handleOf(socket);
-  if (handle?.reading !== true) return;
+  if (handle === undefined) return;
+  stopped.add(socket);
   handle.reading = false;
   handle.readStop();
 }
 
 /** Emits what it has, and reads on. May be called again. */
 export function startSocket(socket: Socket): void {
+  const wasStopped = stopped.delete(socket);
   socket.resume();
-  const handle = handleOf(socket);
-  if (handle?.reading !== false) return;
+  const handle = wasStopped ? handleOf(socket) : undefined;
+  if (handle === undefined) return;
   handle.reading = true;
   handle.readStart();
 }

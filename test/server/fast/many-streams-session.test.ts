@@ -86,6 +86,9 @@ const readOn = (): boolean => {
   session.reading.readRest();
   return isRead;
 };
+/** The system has what the peer has sent. */
+const flushed = (): Promise<void> =>
+  new Promise((resolve) => peer.socket.write(Buffer.alloc(0), () => resolve()));
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const answer = (stream: CallStream): void => stream.respond({ ":status": 200 }, { endStream: true });
 const told = (): number[] =>
@@ -219,6 +222,53 @@ describe("a connection that is stopped", () => {
       expect([heldBytes, begun.length]).toEqual([0, end === "it ends" ? 0 : 1]);
     },
   );
+
+  it("holds nothing any more when it has ended, whoever asks it to be read on", async () => {
+    peer.send(GREETING, SETTINGS_ACK);
+    await peer.roundTrip();
+    Object.defineProperty(session.socket, "writableLength", { configurable: true, value: 2 ** 20 });
+    Object.defineProperty(session.socket, "readableLength", { configurable: true, value: 2 ** 16 });
+    session.reading.take(call(1));
+    expect(heldBytes).toBeGreaterThan(2 ** 16);
+    session.destroy();
+    session.reading.resume();
+    session.reading.readRest();
+    expect(heldBytes).toBe(0);
+  });
+
+  it("ends when it takes none of the answers that it lets others wait behind", async () => {
+    peer.send(GREETING, SETTINGS_ACK);
+    await peer.roundTrip();
+    const { stallMaxMs } = resolveTransportLimits({});
+    const writtenBytes = session.socket.bytesWritten;
+    let taken = 0;
+    Object.defineProperty(session.socket, "writableLength", { configurable: true, get: () => 2 ** 20 });
+    Object.defineProperty(session.socket, "bytesWritten", {
+      configurable: true,
+      get: () => writtenBytes + taken,
+    });
+    session.reading.take(call(1));
+    taken = 1;
+    clock.advance(stallMaxMs);
+    expect(session.closed).toBe(false);
+    clock.advance(stallMaxMs);
+    expect([session.closed, heldBytes]).toEqual([true, 0]);
+  });
+
+  it("is not started by its own stream", async () => {
+    peer.send(GREETING, SETTINGS_ACK, open(1));
+    await peer.roundTrip();
+    begun[0]?.on("data", () => session.reading.stop());
+    // Two chunks of the socket: the second one stays in the system.
+    for (let frames = 0; frames < 10; frames++) peer.send(body(1, Buffer.alloc(6_000), 0));
+    await flushed();
+    for (let turn = 0; turn < 20; turn++) await nextTurn();
+    const unreadBytes = session.reading.unreadBytes;
+    peer.send(body(1, Buffer.alloc(5_000), 0));
+    await flushed();
+    for (let turn = 0; turn < 20; turn++) await nextTurn();
+    expect([session.reading.unreadBytes, session.socket.readableLength]).toEqual([unreadBytes, 0]);
+  });
 
   it("is closed as soon as its peer is, when it is asked to go", async () => {
     peer.send(GREETING, SETTINGS_ACK);

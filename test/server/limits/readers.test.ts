@@ -233,6 +233,35 @@ describe("A4: in a turn of the event loop", () => {
     expect([before.isRead, other.isRead]).toEqual([false, true]);
   });
 
+  it("all whose peers take again are asked again, though no turn comes", () => {
+    const peers = [new Peer(MUCH), new Peer(MUCH), new Peer(MUCH)];
+    for (const peer of peers) peer.takesAnswers = false;
+    for (const peer of peers) turns.arrived(peer.owner, MUCH);
+    for (const peer of peers) peer.isRead = false;
+    for (const run of next.splice(0)) run();
+    expect(next).toEqual([]);
+    for (const peer of peers) peer.takesAnswers = true;
+    for (let retries = 0; retries < 5; retries++) clock.advance(20);
+    expect(peers.map(({ isRead }) => isRead)).toEqual([true, true, true]);
+  });
+
+  it("no more than some are read on in a turn, however little each has brought", () => {
+    const peers = Array.from({ length: 1_000 }, () => new Peer(0.1));
+    for (let turn = 0; turn < 3; turn++) passTurn(peers);
+    const heavy = new Peer(TURN);
+    passTurn([heavy]);
+    turns.arrived(heavy.owner, TURN);
+    for (const peer of peers) peer.bytes = MUCH;
+    let most = 0;
+    for (let turn = 0; turn < 20; turn++) {
+      const before = readsOf(peers);
+      passTurn(peers);
+      if (turn > 0)
+        most = Math.max(most, readsOf(peers).filter((reads, at) => reads > (before[at] ?? 0)).length);
+    }
+    expect(most).toBeLessThanOrEqual(65);
+  });
+
   it("a connection that is closed is forgotten", () => {
     const peer = new Peer(MUCH);
     passTurn([peer]);
