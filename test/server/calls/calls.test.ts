@@ -73,7 +73,7 @@ describe("a unary call", () => {
 
 describe("a call that ends while its answer is not taken", () => {
   it("is cut nevertheless", async () => {
-    running = await startServer({ transport: { callMaxMs: 300, stallMaxMs: 900 } });
+    running = await startServer({ transport: { callMaxMs: 700, stallMaxMs: 1_500 } });
     const { client, address } = running;
     await client.unary(method.set, { ...at, value: new Uint8Array(1 << 20) });
     const raw = await connectRaw(address, { settings: { initialWindowSize: 0 } });
