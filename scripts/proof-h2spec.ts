@@ -16,6 +16,7 @@ const { values } = parseArgs({ options: { tls: { type: "boolean", default: false
 if (values.tls) process.env.MESH_TEST_TLS = "on";
 const { testTls } = await import("../test/support/test-tls.ts");
 const { startAnnouncingProxy } = await import("../test/support/announcing-proxy.ts");
+const { startGatheringProxy } = await import("../test/support/gathering-proxy.ts");
 
 const H2SPEC = "github.com/summerwind/h2spec/cmd/h2spec";
 const H2SPEC_VERSION = "v2.2.1+incompatible";
@@ -101,10 +102,11 @@ function securityOf(tls: NonNullable<typeof testTls>): SecurityOptions {
 
 const server = createServer({ listen: "127.0.0.1:0", ...(testTls && { security: securityOf(testTls) }) });
 const port = Number((await server.start()).split(":").pop());
-const proxy = await startAnnouncingProxy(port);
+const gathering = await startGatheringProxy(port);
+const announcing = await startAnnouncingProxy(port);
 const connections = [
-  { kind: "of many streams", port, may: named.manyStreams },
-  { kind: "of a single stream", port: proxy.port, may: named.singleStream },
+  { kind: "of many streams", port: gathering.port, may: named.manyStreams },
+  { kind: "of a single stream", port: announcing.port, may: named.singleStream },
 ];
 const over = testTls === undefined ? "" : " over TLS";
 const faults = await Promise.all(
@@ -120,7 +122,8 @@ const faults = await Promise.all(
     ];
   }),
 );
-await proxy.stop();
+await gathering.stop();
+await announcing.stop();
 await server.close();
 rmSync(folder, { recursive: true });
 

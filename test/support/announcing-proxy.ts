@@ -2,51 +2,16 @@
  * Puts the announcement of a single stream into the first SETTINGS of each connection, so that a client that cannot announce
  * it gets a single-stream connection. Whatever does not begin with the preface and SETTINGS passes as it is.
  */
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import { FRAME_HEAD_BYTES, frameType, PREFACE, setting, settings } from "../../src/http2/frame.ts";
-import { connectToServer, createPlainOrTlsServer } from "./test-tls.ts";
+import { type ForwardingProxy, startForwardingProxy } from "./forwarding-proxy.ts";
 
 const ANNOUNCEMENT = settings([[setting.singleStream, 1]]).subarray(FRAME_HEAD_BYTES);
 const SETTINGS_AT = PREFACE.length;
 const BODY_AT = SETTINGS_AT + FRAME_HEAD_BYTES;
 
-export interface AnnouncingProxy {
-  readonly port: number;
-  stop(): Promise<void>;
-}
-
-export async function startAnnouncingProxy(serverPort: number): Promise<AnnouncingProxy> {
-  const sockets = new Set<Socket>();
-  const proxy = createPlainOrTlsServer((client) => {
-    const server = connectToServer(serverPort).socket;
-    for (const [socket, other] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on("error", () => {});
-      socket.on("close", () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
-    server.pipe(client);
-    forward(client, server);
-  });
-  proxy.listen(0, "127.0.0.1");
-  await once(proxy, "listening");
-  const address = proxy.address();
-  if (address === null || typeof address === "string") throw new Error("the proxy has no port");
-  return {
-    port: address.port,
-    async stop() {
-      for (const socket of sockets) socket.destroy();
-      proxy.close();
-      await once(proxy, "close");
-    },
-  };
-}
+export const startAnnouncingProxy = (serverPort: number): Promise<ForwardingProxy> =>
+  startForwardingProxy(serverPort, forward);
 
 function forward(client: Socket, server: Socket): void {
   let first = Buffer.alloc(0);
