@@ -13,6 +13,7 @@ export const startGatheringProxy = (serverPort: number): Promise<ForwardingProxy
 function forward(client: Socket, server: Socket): void {
   let gathered: Buffer[] = [];
   const flush = (): void => {
+    if (gathered.length === 0) return;
     server.write(Buffer.concat(gathered));
     gathered = [];
   };

@@ -90,18 +90,16 @@ export class ConnectionMemory implements Owner {
 
   /** Negative: so many bytes are held no longer. */
   addAnswer(bytes: number): void {
-    this.#answerBytes += bytes;
     if (bytes > 0) this.#latestAnswerBytes = bytes;
-    this.#account.total.add(bytes);
-    this.principal?.add(bytes);
-    if (bytes < 0) this.#account.freed();
+    this.addUnread(bytes);
   }
 
   /** What waits to be read behind answers that the peer does not take. Negative: so many bytes do no longer. */
   addUnread(bytes: number): void {
-    const latestAnswerBytes = this.#latestAnswerBytes;
-    this.addAnswer(bytes);
-    this.#latestAnswerBytes = latestAnswerBytes;
+    this.#answerBytes += bytes;
+    this.#account.total.add(bytes);
+    this.principal?.add(bytes);
+    if (bytes < 0) this.#account.freed();
   }
 
   /** Whether there is memory for one more answer. Always beside few others, unless the process has none left. */
