@@ -76,8 +76,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
   /** Of the preface. */
   #prefaceBytes = 0;
   #leaving: Timer | undefined;
-  /** What waits behind answers that the peer does not take. */
-  #heldBytes = 0;
+  /** Ends it, if the peer takes nothing until then. */
   #untaken: Timer | undefined;
   readonly #discarded: DiscardedBytes;
   /** The last stream that the peer was told of when it was told to make no new call: later ones are not served. */
@@ -116,7 +115,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
     );
     this.reading = new TurnReading(socket, boundary, this, {
       arrived: (bytes) => deps.arrived(this, bytes),
-      held: (bytes) => this.#hold(bytes),
+      held: (bytes) => this.#countHeld(bytes),
     });
     this.#keepalive = startKeepalive(this, deps);
     this.#idle = startIdleWatch(this, deps);
@@ -317,10 +316,9 @@ export class ManyStreamsSession implements CallSession, BytesReader {
 
   // ---- What it reads --------------------------------------------------------------------------------------
 
-  #hold(bytes: number): void {
-    this.#heldBytes += bytes;
+  #countHeld(bytes: number): void {
     this.#deps.unread(this, bytes);
-    if (this.#heldBytes > 0 && !this.closed) this.#untaken ??= this.#endUntaken();
+    if (this.reading.heldBytes > 0 && !this.closed) this.#untaken ??= this.#endUntaken();
   }
 
   /** Its calls may all be answered, so that nobody else ends it. */
@@ -329,7 +327,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
     const takenBytes = this.#takenBytes;
     const judge = (): void => {
       this.#untaken = undefined;
-      if (this.#heldBytes === 0 || this.closed) return;
+      if (this.reading.heldBytes === 0 || this.closed) return;
       if (this.#takenBytes > takenBytes) this.#untaken = this.#endUntaken();
       else this.destroy();
     };

@@ -62,6 +62,11 @@ export class TurnReading implements Reading {
     return this.#waitingBytes - this.#heldBytes;
   }
 
+  /** What waits behind answers that the peer does not take. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   stop(): void {
     if (this.#reader.closed) return;
     this.#isStopped = true;
@@ -101,9 +106,9 @@ export class TurnReading implements Reading {
   }
 
   #holdBytes(bytes: number): void {
-    if (bytes === this.#heldBytes) return;
-    this.#counts.held(bytes - this.#heldBytes);
+    const change = bytes - this.#heldBytes;
     this.#heldBytes = bytes;
+    if (change !== 0) this.#counts.held(change);
   }
 
   get #mayRead(): boolean {
