@@ -116,7 +116,9 @@ export class HttpCall implements ListedCall {
   context(limits: Limits, readOnly: boolean): CallContext {
     if (this.span === undefined) throw new Error("a call ran before it was listed");
     const clientId = this.#header(CLIENT_ID_HEADER) ?? "";
-    const context = toContext(this.span, clientId, limits, this.connectionMemory, this.principal?.access);
+    const access = this.principal?.access;
+    // Its response is encoded when its promise has resolved.
+    const context = toContext(this.span, clientId, limits, this.connectionMemory, access, false);
     return readOnly ? { ...context, readOnly: true } : context;
   }
 

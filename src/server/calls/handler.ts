@@ -26,6 +26,11 @@ export interface CallContext {
   readonly memory: ConnectionMemory;
   /** What its caller may do. Undefined: everything. */
   readonly access: Access | undefined;
+  /**
+   * Whoever settles it encodes the response before `settle` returns, and keeps nothing of it: the memory of large values may be used
+   * again then. False: values get memory of their own.
+   */
+  readonly encodesAtOnce: boolean;
   /** Its port serves nothing that changes the store. Undefined: it serves all. */
   readonly readOnly?: true;
 }
@@ -110,9 +115,11 @@ export function toContext(
   limits: Limits,
   memory: ConnectionMemory,
   access: Access | undefined,
+  encodesAtOnce: boolean,
 ): CallContext {
   const origin = clientId === "" ? "" : checkClientId(clientId, limits, CLIENT_ID_HEADER);
-  return { span, clientId: origin, writer: { origin, traceparent: span.traceparent }, memory, access };
+  const writer = { origin, traceparent: span.traceparent };
+  return { span, clientId: origin, writer, memory, access, encodesAtOnce };
 }
 
 /** The status of a call whose handler threw `error`. Logs a fault. */

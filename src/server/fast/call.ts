@@ -119,6 +119,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
       this.deps.limits,
       this.connectionMemory,
       this.principal?.access,
+      true,
     );
   }
 

@@ -215,5 +215,6 @@ function contextOf(metadata: Metadata, { limits }: HandlerDeps): CallContext {
     limits,
     memoryOf(metadata),
     accessOf(metadata),
+    true,
   );
 }

@@ -50,8 +50,7 @@ export interface CacheServiceDeps extends HandlerDeps {
 export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typeof CacheService> {
   const { store, limits, boundary, shedder } = deps;
   const holders = new ConnectionHolders(store);
-  // Whoever settles a unary call encodes its response at once.
-  const batchDeps = { ...deps, doneEncodes: true };
+  const encodedAtOnce = { ...deps, doneEncodes: true };
   const operation = (
     { writer, access, memory }: CallContext,
     valueArena?: ValueMemory,
@@ -86,9 +85,9 @@ export function createCacheHandlers(deps: CacheServiceDeps): ServiceHandlers<typ
     ...ofOperations,
     batch: unary((request, context, settle) => {
       context.span.set({ operations: request.operations.length });
-      const { span, clientId, memory, access } = context;
+      const { span, clientId, memory, access, encodesAtOnce } = context;
       const caller = { span, clientId, memory, access, leaseHolder: holders.of(memory) };
-      return runBatch(request, caller, batchDeps, settle);
+      return runBatch(request, caller, encodesAtOnce ? encodedAtOnce : deps, settle);
     }),
     stream: serverStream((call, request, context) => openStream(call, request, context, deps)),
     exchange: bidi((call, context) => openExchange(call, context, deps)),
@@ -104,15 +103,16 @@ function createLocalHandlers(
   store: Store,
   { operation, describe, holders }: LocalParts,
 ): ReturnType<typeof createRemoteHandlers> {
-  const values = new PooledValues();
+  const pool = new PooledValues();
+  const valuesOf = (context: CallContext) => (context.encodesAtOnce ? pool : undefined);
   return {
     get: unary((request, context, settle) => {
       try {
-        const value = runGet(request, store, operation(context, values));
+        const value = runGet(request, store, operation(context, valuesOf(context)));
         describe(context, request.namespace, { case: "get", value });
         settle(value);
       } finally {
-        values.release();
+        pool.release();
       }
       return undefined;
     }),
@@ -150,7 +150,7 @@ function createLocalHandlers(
         describe(context, request.namespace, { case: "lease", value });
         settle(value);
       };
-      const wait = runLease(request, store, operation(context, undefined, holders.of(memory)), (outcome) => {
+      const decided = (outcome: LeaseResponse | CacheError) => {
         if (!waited) {
           answer(outcome);
           return;
@@ -160,9 +160,15 @@ function createLocalHandlers(
           memory.turns.spend(ANSWER_WORK_BYTES);
           answer(outcome);
         });
-      });
-      waited = true;
-      return wait && (() => wait.cancel());
+      };
+      try {
+        const parts = operation(context, valuesOf(context), holders.of(memory));
+        const wait = runLease(request, store, parts, decided);
+        waited = true;
+        return wait && (() => wait.cancel());
+      } finally {
+        pool.release();
+      }
     }),
     listKeys: immediate((request, context) => {
       context.memory.turns.spend(workBytesOf({ case: "listKeys", value: request }));
