@@ -123,7 +123,12 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   }
 
   #beginLate(): void {
-    if (!(this.answered || this.stream.destroyed || this.stream.closed)) this.#begin();
+    if (this.#isOpen) this.#begin();
+  }
+
+  /** Somebody waits for its answer. */
+  get #isOpen(): boolean {
+    return !(this.answered || this.stream.destroyed || this.stream.closed);
   }
 
   /** Its peer may have to take other answers first, or the peers of other connections. */
@@ -178,7 +183,8 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   }
 
   #respond(response: Message): void {
-    if (this.answered) return;
+    // Its peer may have gone while the answer waited for its turn.
+    if (!this.#isOpen) return;
     let frame: GrpcFrame;
     try {
       frame = encodeFrame(this.method.output, response);
@@ -186,6 +192,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
       this.fail(error);
       return;
     }
+    this.connectionMemory.turns.spend(frame.bytes.length);
     this.#send(frame);
   }
 
@@ -193,14 +200,11 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     const { stream } = this;
     if (!this.fits(frame) || !this.setStatus(status.OK)) return;
     this.holdAnswer(frame.heldBytes);
-    this.connectionMemory.turns.spend(frame.bytes.length);
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
     stream.end(
       frame.bytes,
-      this.guard((error?: Error | null) => {
-        // What was cut off may still be on its way to the socket.
-        if (error) return;
+      this.guard(() => {
         frame.release();
         this.freeAnswer();
       }),

@@ -82,6 +82,7 @@ function toUnaryCall(
   return (call, callback) => {
     // It may run inside the call of another peer, which a failure here must not end.
     const settle = deps.boundary.guard(undefined, (outcome: Message | CacheError) => {
+      if (call.cancelled) return;
       if (outcome instanceof CacheError) {
         callback(failureOf(outcome, spanOf(call.metadata), deps.telemetry));
         return;

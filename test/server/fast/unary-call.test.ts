@@ -307,6 +307,30 @@ function fakeCalls(handler: UnaryHandler<Message, Message>, turnMaxBytes?: numbe
   };
 }
 
+describe("a response whose caller has gone", () => {
+  it("is not encoded", () => {
+    let settle: Settle<Message> = () => {};
+    const handler = unary<Message, Message>((_request, _context, settleLater) => {
+      settle = settleLater;
+      return () => {};
+    });
+    const { begin, reported } = fakeCalls(handler);
+    const stream = new FakeStream(() => {});
+    begin(stream);
+    stream.closed = true;
+    let isRead = false;
+    const response = create(LeaseResponseSchema);
+    Object.defineProperty(response, "outcome", {
+      get: () => {
+        isRead = true;
+        return { case: undefined };
+      },
+    });
+    settle(response);
+    expect({ isRead, reported }).toEqual({ isRead: false, reported: [] });
+  });
+});
+
 describe("a response that cannot be sent", () => {
   it("is contained by the boundary, which destroys its stream alone", () => {
     let settle: Settle<Message> = () => {};
