@@ -126,9 +126,10 @@ export class MemoryAccount {
     for (const connection of this.#waiting) {
       this.#waiting.delete(connection);
       const ran = this.#runNext(connection);
-      if (!connection.waits) continue;
-      if (ran) this.#waiting.add(connection);
-      else stuck.push(connection);
+      if (connection.waits) {
+        if (ran) this.#waiting.add(connection);
+        else stuck.push(connection);
+      }
       if (ran && this.turns.over) {
         this.freed();
         break;

@@ -172,6 +172,21 @@ describe("A3: the account of what calls hold", () => {
     expect(first.admitsAnswer()).toBe(true);
   });
 
+  it("runs calls that waited for memory as long as the turn has room, also one of each connection", async () => {
+    const { turns } = account;
+    let ran = 0;
+    for (let index = 0; index < 20; index++)
+      account.of({}).wait(() => {
+        ran += 1;
+        turns.spend(MIB / 4);
+      });
+    account.retry();
+    expect(ran).toBe(4);
+    await nextTurn();
+    await nextTurn();
+    expect(ran).toBeGreaterThan(4);
+  });
+
   it("refuses large requests, and never small ones, when there is no memory", () => {
     first.addRequest(33 * MIB);
     expect(first.refusalOf(MIB)?.detail).toMatchObject({ limit: "connection_held_bytes" });
