@@ -12,21 +12,16 @@ import {
 } from "./frame.ts";
 import type { Taken } from "./frame-writer.ts";
 import { FRAME_LENGTH_MAX, type PeerWindows } from "./peer-windows.ts";
+import { WaitingBytes } from "./waiting-bytes.ts";
 import { WindowUpdateBudget } from "./window-update-budget.ts";
 
 /** Smaller messages are copied behind the head of their frame: one write, and one system call. */
 const COPIED_MAX_BYTES = 4 * 1024;
 
-interface Waiting {
-  readonly bytes: Buffer;
-  readonly taken: Taken;
-  sentBytes: number;
-}
-
 export class DataSender implements PeerWindows {
   readonly #socket: Socket;
   /** Messages, or the rest of one, for which the peer's windows or the socket have no room. */
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: WaitingBytes[] = [];
   /** Index of the first: to shift a long array moves all of it. */
   #firstWaiting = 0;
   #connectionWindow = DEFAULT_WINDOW_BYTES;
@@ -44,14 +39,14 @@ export class DataSender implements PeerWindows {
     return this.#firstWaiting === this.#waiting.length;
   }
 
-  /** Nobody may write to `bytes` until they are taken by the socket. */
+  /** Nobody may write to `bytes` until they are taken: by the socket, or with an error when the stream is over. */
   send(bytes: Buffer, taken: Taken): void {
     const room = Math.min(this.#connectionWindow, this.#streamWindow, this.#frameMaxBytes);
     if (this.flushed && bytes.length <= room && !this.#socket.writableNeedDrain) {
       this.#sendPart(bytes, 0, bytes.length, taken);
       return;
     }
-    this.#waiting.push({ bytes, taken, sentBytes: 0 });
+    this.#waiting.push(new WaitingBytes(bytes, taken));
     this.flush();
   }
 
@@ -64,10 +59,9 @@ export class DataSender implements PeerWindows {
       const room = Math.min(this.#connectionWindow, this.#streamWindow, this.#frameMaxBytes);
       const partBytes = Math.min(bytes.length - sentBytes, room);
       if (partBytes <= 0) return;
-      first.sentBytes += partBytes;
-      const isWhole = first.sentBytes === bytes.length;
-      if (isWhole) this.#passFirst();
-      this.#sendPart(bytes, sentBytes, partBytes, isWhole ? first.taken : undefined);
+      const taken = first.send(partBytes);
+      if (first.isSent) this.#passFirst();
+      this.#sendPart(bytes, sentBytes, partBytes, taken);
     }
   }
 
@@ -75,7 +69,7 @@ export class DataSender implements PeerWindows {
   stop(): void {
     const waiting = this.#waiting.splice(0).slice(this.#firstWaiting);
     this.#firstWaiting = 0;
-    for (const { taken } of waiting) taken(new Error("the stream is over"));
+    for (const one of waiting) one.drop();
   }
 
   setInitialWindow(bytes: number): boolean {
@@ -95,11 +89,11 @@ export class DataSender implements PeerWindows {
     return Math.max(this.#connectionWindow, this.#streamWindow) <= WINDOW_MAX_BYTES;
   }
 
-  #sendPart(bytes: Buffer, from: number, partBytes: number, taken: Taken | undefined): void {
+  #sendPart(bytes: Buffer, from: number, partBytes: number, taken: Taken): void {
     const socket = this.#socket;
     this.#connectionWindow -= partBytes;
     this.#streamWindow -= partBytes;
-    this.budget.sent(partBytes, taken !== undefined);
+    this.budget.sent(partBytes, from + partBytes === bytes.length);
     if (partBytes <= COPIED_MAX_BYTES) {
       const copy = Buffer.allocUnsafe(FRAME_HEAD_BYTES + partBytes);
       writeFrameHead(copy, 0, frameType.data, 0, STREAM_ID, partBytes);

@@ -8,7 +8,7 @@ import type { Boundary } from "../common/boundary.ts";
 import { NO_BUFFER } from "../common/bytes.ts";
 import { FRAME_HEAD_BYTES, FRAME_MAX_BYTES, flag, frameType, headerFrames, writeFrameHead } from "./frame.ts";
 
-/** `error`: the bytes were cut off, and some of them may still be on their way to the socket. */
+/** Called once, when nobody reads the bytes any more. `error`: they were not all sent. */
 export type Taken = (error?: Error | null) => void;
 
 const FIRST_BYTES = 512;

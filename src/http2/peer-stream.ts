@@ -1,14 +1,7 @@
 /** A stream of a connection with many, which its peer has opened: what the connection keeps of it, and what it tells it. */
 import type { Buffer } from "node:buffer";
 import type { Fifo } from "../common/fifo.ts";
-import type { Taken } from "./frame-writer.ts";
-
-/** Bytes that wait for the windows of the peer, or for the socket. */
-export interface WaitingBytes {
-  readonly bytes: Buffer;
-  readonly taken: Taken;
-  sentBytes: number;
-}
+import type { WaitingBytes } from "./waiting-bytes.ts";
 
 /** What the connection keeps of a stream. It alone writes to it. */
 export class StreamState {

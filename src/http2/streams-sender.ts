@@ -9,6 +9,7 @@ import { DEFAULT_WINDOW_BYTES, FRAME_MAX_BYTES, WINDOW_MAX_BYTES } from "./frame
 import type { FrameWriter, Taken } from "./frame-writer.ts";
 import type { PeerStream, StreamState } from "./peer-stream.ts";
 import { FRAME_LENGTH_MAX, type PeerWindows } from "./peer-windows.ts";
+import { WaitingBytes } from "./waiting-bytes.ts";
 import { WindowUpdateBudget } from "./window-update-budget.ts";
 
 export class StreamsSender implements PeerWindows {
@@ -31,7 +32,7 @@ export class StreamsSender implements PeerWindows {
     this.#visitStreams = visitStreams;
   }
 
-  /** Nobody may write to `bytes` until they are taken by the socket. */
+  /** Nobody may write to `bytes` until they are taken: by the socket, or with an error when the stream is over. */
   send(stream: PeerStream, bytes: Buffer, taken: Taken): void {
     const { state } = stream;
     const window = this.#initialWindow + state.sendWindowBytes;
@@ -42,7 +43,7 @@ export class StreamsSender implements PeerWindows {
       return;
     }
     state.waiting ??= new Fifo();
-    state.waiting.push({ bytes, taken, sentBytes: 0 });
+    state.waiting.push(new WaitingBytes(bytes, taken));
     this.#enlist(stream);
     this.flush();
   }
@@ -68,9 +69,7 @@ export class StreamsSender implements PeerWindows {
     const { waiting } = state;
     if (waiting === undefined) return;
     this.#ready.delete(state);
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      next.taken(new Error("the stream is over"));
-    }
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) next.drop();
   }
 
   setInitialWindow(bytes: number): boolean {
@@ -118,24 +117,17 @@ export class StreamsSender implements PeerWindows {
     const room = Math.min(this.#connectionWindow, window, FRAME_MAX_BYTES);
     const partBytes = Math.min(bytes.length - sentBytes, room);
     if (partBytes <= 0) return;
-    first.sentBytes += partBytes;
-    const isWhole = first.sentBytes === bytes.length;
-    if (isWhole) state.waiting?.shift();
-    this.#sendPart(stream, bytes, sentBytes, partBytes, isWhole ? first.taken : undefined);
+    const taken = first.send(partBytes);
+    if (first.isSent) state.waiting?.shift();
+    this.#sendPart(stream, bytes, sentBytes, partBytes, taken);
     this.#enlist(stream);
     if (this.isFlushed(stream)) stream.flushed();
   }
 
-  #sendPart(
-    stream: PeerStream,
-    bytes: Buffer,
-    from: number,
-    partBytes: number,
-    taken: Taken | undefined,
-  ): void {
+  #sendPart(stream: PeerStream, bytes: Buffer, from: number, partBytes: number, taken: Taken): void {
     this.#connectionWindow -= partBytes;
     stream.state.sendWindowBytes -= partBytes;
-    this.budget.sent(partBytes, taken !== undefined);
+    this.budget.sent(partBytes, from + partBytes === bytes.length);
     this.#writer.data(stream.state.id, bytes, from, partBytes, taken);
   }
 }

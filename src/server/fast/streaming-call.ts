@@ -98,8 +98,10 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     stream.write(
       frame.bytes,
       this.guard((error?: Error | null) => {
-        // What was cut off may still be on its way to the socket.
-        if (error) return;
+        if (error) {
+          frame.release();
+          return;
+        }
         this.#sending -= 1;
         this.#sendingBytes -= heldBytes;
         if (!this.answered) this.sendingSinceMs = this.#sending > 0 ? this.deps.register.nowMs() : undefined;
