@@ -9,8 +9,8 @@ import { collectFully } from "./full-collection.ts";
 const MIB = 1024 * 1024;
 /** The heap keeps some pages for its next objects: less is not worth the time. */
 const WORTH_BYTES = 32 * MIB;
-/** Without a call: the connections of the burst are closed by then. */
-const SETTLE_MS = 2_000;
+/** Without a call: clients that pause for a moment do not wait for it when they come back. */
+const SETTLE_MS = 10_000;
 const INTERVAL_MS = 20_000;
 
 interface HeapReturnDeps {
