@@ -50,8 +50,8 @@ export interface CallRegister {
   arrived(session: CallSession, bytes: number): void;
   /** What a connection has brought waits behind answers that its peer does not take. Negative: it does no longer. */
   unread(session: CallSession, bytes: number): void;
-  /** Runs what ends a connection in a later turn, as work of so many bytes. */
-  later(session: CallSession, workBytes: number, run: () => void): void;
+  /** Runs what ends a connection as work of so many bytes: now, if the turn has room for it. */
+  inTurn(session: CallSession, workBytes: number, run: () => void): void;
   /** The open streaming calls of a connection. */
   streamingCallsOf(session: CallSession): number;
   /** The unary calls of a connection that wait for their turn. */
@@ -140,11 +140,14 @@ export function createOpenCalls(
     },
     arrived: (session, bytes) => memory.arrived(session, bytes),
     unread: (session, bytes) => memory.unread(session, bytes),
-    later(session, workBytes, run) {
-      turns.goOn(memory.of(session), () => {
+    inTurn(session, workBytes, run) {
+      const owner = memory.of(session);
+      const work = () => {
         turns.spend(workBytes);
         run();
-      });
+      };
+      if (turns.over) turns.goOn(owner, work);
+      else work();
     },
     waitingCallsOf: (session) => memory.waitingCallsOf(session),
     boundReading: (session, reading) => memory.boundReading(session, reading),

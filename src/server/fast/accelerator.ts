@@ -68,7 +68,7 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
         peer,
         arrived: register.arrived,
         unread: register.unread,
-        later: register.later,
+        inTurn: register.inTurn,
       });
       register.opened(connection, socket);
       const unbind = register.boundReading(connection, connection.reading);

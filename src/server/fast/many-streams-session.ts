@@ -46,8 +46,8 @@ export interface ManyStreamsSessionDeps {
   readonly arrived: (session: CallSession, bytes: number) => void;
   /** Counts what waits to be read behind answers that the peer does not take. Negative: it waits no longer. */
   readonly unread: (session: CallSession, bytes: number) => void;
-  /** Runs it in a later turn, as work of so many bytes. */
-  readonly later: (session: CallSession, workBytes: number, run: () => void) => void;
+  /** Runs it as work of so many bytes: now, if the turn has room for it. */
+  readonly inTurn: (session: CallSession, workBytes: number, run: () => void) => void;
   /** Serves the call, or answers it with a status. */
   readonly serveCall: (stream: CallStream, headers: Headers) => void;
   /** Whose client certificate was verified. */
@@ -57,7 +57,7 @@ export interface ManyStreamsSessionDeps {
 const NO_PREFACE = connectionFault("another protocol", errorCode.protocolError);
 const TOO_MANY_STREAMS = connectionFault("more streams than there may be", errorCode.protocolError);
 
-/** Streams that are closed in one turn, of a connection that has ended. */
+/** Streams of a connection that has ended which are closed together. */
 const CLOSED_AT_ONCE = 16;
 /** Settings that the peer has not acknowledged. */
 const UNACKNOWLEDGED_MAX = 10;
@@ -225,13 +225,14 @@ export class ManyStreamsSession implements CallSession, BytesReader {
     this.#closeStreams(this.#wire.streams.all());
   }
 
-  /** Hundreds of calls may end with the connection: most wait for a turn. */
+  /** Hundreds of calls may end with the connection, and hundreds of connections together: they share turns. */
   #closeStreams(streams: PeerStream[]): void {
     const first = streams.splice(0, CLOSED_AT_ONCE);
-    for (const stream of first) this.#wire.streams.close(stream, errorCode.cancel);
-    if (streams.length === 0) return;
-    const workBytes = CLOSED_AT_ONCE * LEFT_CALL_WORK_BYTES;
-    this.#deps.later(this, workBytes, () => this.#closeStreams(streams));
+    if (first.length === 0) return;
+    this.#deps.inTurn(this, first.length * LEFT_CALL_WORK_BYTES, () => {
+      for (const stream of first) this.#wire.streams.close(stream, errorCode.cancel);
+      this.#closeStreams(streams);
+    });
   }
 
   // ---- Its streams ----------------------------------------------------------------------------------------

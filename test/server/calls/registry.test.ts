@@ -94,3 +94,24 @@ it("A4: counts the ends of calls that their peer has left as work of the turn", 
   expect(calls.memory.turns.over).toBe(true);
   calls.close();
 });
+
+it("A4: ends the calls of connections that end together in shared turns", async () => {
+  const calls = openCalls(new ManualClock(), 16 * LEFT_CALL_WORK_BYTES);
+  const CONNECTIONS = 40;
+  let ended = 0;
+  for (let connection = 0; connection < CONNECTIONS; connection++) {
+    const session = { destroyed: true, ping: () => false, once: () => {}, destroy: () => {} };
+    calls.register.inTurn(session, LEFT_CALL_WORK_BYTES, () => {
+      ended += 1;
+    });
+  }
+  const endedIn = [ended];
+  while (ended < CONNECTIONS) {
+    const before = ended;
+    await nextTurn();
+    endedIn.push(ended - before);
+    expect(endedIn.length).toBeLessThan(50);
+  }
+  expect(Math.max(...endedIn)).toBe(16);
+  calls.close();
+});

@@ -54,7 +54,7 @@ beforeEach(async () => {
         boundary: loudBoundary,
         floods: createFrameFloods(),
         arrived: () => {},
-        later: (_, __, run) => left.push(run),
+        inTurn: (_, __, run) => left.push(run),
         unread: (_, bytes) => {
           heldBytes += bytes;
         },
@@ -291,6 +291,7 @@ describe("a connection that is stopped", () => {
     });
     session.destroy();
     await closed;
+    for (const run of left.splice(0)) run();
     await nextTurn();
     expect([streamsClosed, session.closed, clock.pending]).toEqual([1, true, 0]);
   });
