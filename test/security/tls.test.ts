@@ -3,12 +3,14 @@
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect, createServer as createNetServer, type Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   type ConnectionOptions,
   connect as connectTls,
   createServer as createTlsServer,
   type TLSSocket,
 } from "node:tls";
+import { Worker } from "node:worker_threads";
 import { credentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
@@ -16,6 +18,7 @@ import { type ClientOptions, json, MeshCache } from "../../src/index.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
 import type { SecurityOptions } from "../../src/security/security.ts";
 import { createServer, type TransportLimits } from "../../src/server/index.ts";
+import { HANDSHAKE_WORK_BYTES } from "../../src/server/limits/work.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
 import {
@@ -30,6 +33,12 @@ import { ROUND_TRIP_HIT, roundTrip } from "../support/round-trip.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 
 const DAY_MS = 86_400_000;
+const CONNECT_MANY = `
+const { workerData } = require("node:worker_threads");
+const { connect } = require("node:tls");
+for (let client = 0; client < workerData.count; client++)
+  connect({ ...workerData.options, ALPNProtocols: ["h2"] }).on("error", () => {});
+`;
 const RELOAD_MS = 100;
 
 let undo = new AsyncDisposableStack();
@@ -300,6 +309,32 @@ describe("TLS handshakes are bounded", () => {
     await Promise.all(all.slice(0, 8).map(({ closed }) => closed));
     expect(handshakesOf(running).displaced).toBeGreaterThanOrEqual(8);
     for (const { socket } of all) socket.destroy();
+  });
+
+  it("in work: of many that come at once, a few begin and end in each turn", async () => {
+    const TURN_HANDSHAKES = 2;
+    const CLIENTS = 200;
+    const running = await start({}, { turnMaxBytes: TURN_HANDSHAKES * HANDSHAKE_WORK_BYTES });
+    let turns = true;
+    let most = 0;
+    const watched = (async () => {
+      for (let before = 0; turns; ) {
+        await nextTurn();
+        const { completed = 0 } = handshakesOf(running) ?? {};
+        most = Math.max(most, completed - before);
+        before = completed;
+      }
+    })();
+    // In a thread of their own: in this one the clients' work would part the turns.
+    const clients = new Worker(CONNECT_MANY, {
+      eval: true,
+      workerData: { count: CLIENTS, options: { port: running.port, host: "127.0.0.1", ca: authority.cert } },
+    });
+    await eventually(() => expect(handshakesOf(running).completed).toBe(CLIENTS));
+    turns = false;
+    await watched;
+    await clients.terminate();
+    expect(most).toBeLessThanOrEqual(TURN_HANDSHAKES);
   });
 
   it("end with the server", async () => {

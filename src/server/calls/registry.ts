@@ -46,18 +46,18 @@ export interface CallRegister {
   opened(session: CallSession, socket: Socket): void;
   /** Starts the span. False: the call was refused, and has its status. */
   begin(call: ListedCall, header: HeaderReader): boolean;
-  /** A connection has brought what is work of so many bytes. */
-  arrived(session: CallSession, bytes: number): void;
+  /** A connection, or its handshake, has brought what is work of so many bytes. */
+  arrived(session: object, bytes: number): void;
   /** What a connection has brought waits behind answers that its peer does not take. Negative: it does no longer. */
   unread(session: CallSession, bytes: number): void;
-  /** Runs what ends a connection as work of so many bytes: now, if the turn has room for it. */
-  inTurn(session: CallSession, workBytes: number, run: () => void): void;
+  /** Runs what begins or ends a connection as work of so many bytes: now, if the turn has room for it. */
+  inTurn(session: object, workBytes: number, run: () => void): void;
   /** The open streaming calls of a connection. */
   streamingCallsOf(session: CallSession): number;
   /** The unary calls of a connection that wait for their turn. */
   waitingCallsOf(session: CallSession): number;
   /** The connection is read as turns let it. Returns what is to be called when it is closed. */
-  boundReading(session: CallSession, reading: Reading): () => void;
+  boundReading(session: object, reading: Reading): () => void;
   /** The call has its status, and its handler is done. A second time does nothing. */
   end(call: ListedCall, code: status): void;
 }

@@ -87,7 +87,8 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     serveByGrpcJs: sessions.serveStream,
   });
   const accelerated = accelerator && new AcceleratedConnections(accelerator, { limits, clock, boundary });
-  const handshakes = tls && new TlsHandshakes(tls, { limits, clock, boundary, refusedClient });
+  const handshakes =
+    tls && new TlsHandshakes(tls, { limits, clock, boundary, refusedClient, turns: register });
 
   /** A socket with or without TLS. */
   const serve = (socket: Socket, peer?: Principal): void => {

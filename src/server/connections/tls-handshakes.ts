@@ -1,14 +1,18 @@
 /**
  * Ends TLS: makes encrypted sockets of accepted ones, within bounds. What comes out is served as a socket without TLS would
- * be, by whichever HTTP/2.
+ * be, by whichever HTTP/2. A handshake begins when its client has said something, as work of the turn, and what completes it is
+ * read as turns let it: hundreds of them at once would stop the thread for a second.
  */
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Timer } from "../../common/clock.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { ServerTls } from "../../security/tls/server-tls.ts";
+import type { CallRegister } from "../calls/registry.ts";
 import { endsOf } from "../limits/socket-ends.ts";
+import { HandshakeReading } from "../limits/socket-reading.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
+import { HANDSHAKE_WORK_BYTES } from "../limits/work.ts";
 import { CertifiedPeers, type CertifiedPeersDeps, serverOptionsOf } from "./certified-peers.ts";
 import { certificateFault } from "./shown-certificates.ts";
 
@@ -23,11 +27,16 @@ const CLOSED = "ECONNRESET";
 
 interface TlsHandshakesDeps extends CertifiedPeersDeps {
   readonly limits: Pick<TransportLimits, "handshakeMaxMs" | "handshakesMax">;
+  readonly turns: Pick<CallRegister, "arrived" | "boundReading" | "inTurn">;
 }
 
 interface Handshake {
   readonly socket: Socket;
   readonly late: Timer;
+  /** TLS reads what its client says. */
+  isBegun: boolean;
+  /** Undefined: its client has said nothing yet. */
+  end: (() => void) | undefined;
   readonly done: (encrypted: TLSSocket, peer: Principal | undefined) => void;
 }
 
@@ -87,11 +96,30 @@ export class TlsHandshakes {
       limits.handshakeMaxMs,
       boundary.guard(socket, () => this.#giveUp(ends, "late")),
     );
-    this.#open.set(ends, { socket, late, done });
+    const handshake: Handshake = { socket, late, done, isBegun: false, end: undefined };
+    this.#open.set(ends, handshake);
     socket.once("close", () => this.#settle(ends));
     const [oldest] = this.#open.keys();
     if (this.#open.size > limits.handshakesMax && oldest !== undefined) this.#giveUp(oldest, "displaced");
-    this.#server.emit("connection", socket);
+    socket.once("readable", () => this.#greeted(handshake));
+  }
+
+  /** Its client has said something, which TLS reads in its turn. */
+  #greeted(handshake: Handshake): void {
+    const { turns } = this.#deps;
+    const { socket } = handshake;
+    const reading = new HandshakeReading(socket);
+    const unbind = turns.boundReading(handshake, reading);
+    handshake.end = () => {
+      reading.end();
+      turns.arrived(handshake, HANDSHAKE_WORK_BYTES);
+      unbind();
+    };
+    turns.inTurn(handshake, HANDSHAKE_WORK_BYTES, () => {
+      if (socket.destroyed) return;
+      handshake.isBegun = true;
+      this.#server.emit("connection", socket);
+    });
   }
 
   #completed(encrypted: TLSSocket): void {
@@ -125,7 +153,7 @@ export class TlsHandshakes {
     const handshake = this.#settle(ends);
     if (handshake === undefined) return;
     this.counts[outcome] += 1;
-    this.#givenUp += 1;
+    if (handshake.isBegun) this.#givenUp += 1;
     handshake.socket.destroy();
   }
 
@@ -134,6 +162,7 @@ export class TlsHandshakes {
     const handshake = this.#open.get(ends);
     this.#open.delete(ends);
     handshake?.late.cancel();
+    handshake?.end?.();
     return handshake;
   }
 }

@@ -68,6 +68,34 @@ export class SocketReading implements Reading {
   readRest(): void {}
 }
 
+/** Of a socket whose TLS handshake is under way: TLS reads its handle. */
+export class HandshakeReading implements Reading {
+  readonly unreadBytes = 0;
+  readonly #socket: Socket;
+  #isOver = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  stop(): void {
+    if (!this.#isOver) handleOf(this.#socket)?.readStop();
+  }
+
+  resume(): boolean {
+    handleOf(this.#socket)?.readStart();
+    return true;
+  }
+
+  readRest(): void {}
+
+  /** From now on it is read as what is served on it wants. */
+  end(): void {
+    this.#isOver = true;
+    this.resume();
+  }
+}
+
 /** Undefined: the socket is closed, or this version of Node has no such handle. Then reading is not bounded. */
 function handleOf(socket: Socket): Handle | undefined {
   const handle: unknown = socket.destroyed ? undefined : Reflect.get(socket, "_handle");
