@@ -10,13 +10,10 @@ import {
   WINDOW_MAX_BYTES,
   writeFrameHead,
 } from "./frame.ts";
-import type { Taken } from "./frame-writer.ts";
+import { COPIED_MAX_BYTES, type Taken } from "./frame-writer.ts";
 import { FRAME_LENGTH_MAX, type PeerWindows } from "./peer-windows.ts";
 import { WaitingBytes } from "./waiting-bytes.ts";
 import { WindowUpdateBudget } from "./window-update-budget.ts";
-
-/** Smaller messages are copied behind the head of their frame: one write, and one system call. */
-const COPIED_MAX_BYTES = 4 * 1024;
 
 export class DataSender implements PeerWindows {
   readonly #socket: Socket;
@@ -59,7 +56,7 @@ export class DataSender implements PeerWindows {
       const room = Math.min(this.#connectionWindow, this.#streamWindow, this.#frameMaxBytes);
       const partBytes = Math.min(bytes.length - sentBytes, room);
       if (partBytes <= 0) return;
-      const taken = first.send(partBytes);
+      const taken = first.send(partBytes, partBytes <= COPIED_MAX_BYTES);
       if (first.isSent) this.#passFirst();
       this.#sendPart(bytes, sentBytes, partBytes, taken);
     }
@@ -89,12 +86,13 @@ export class DataSender implements PeerWindows {
     return Math.max(this.#connectionWindow, this.#streamWindow) <= WINDOW_MAX_BYTES;
   }
 
-  #sendPart(bytes: Buffer, from: number, partBytes: number, taken: Taken): void {
+  #sendPart(bytes: Buffer, from: number, partBytes: number, taken: Taken | undefined): void {
     const socket = this.#socket;
     this.#connectionWindow -= partBytes;
     this.#streamWindow -= partBytes;
     this.budget.sent(partBytes, from + partBytes === bytes.length);
     if (partBytes <= COPIED_MAX_BYTES) {
+      // Behind the head of its frame: one write, and one system call.
       const copy = Buffer.allocUnsafe(FRAME_HEAD_BYTES + partBytes);
       writeFrameHead(copy, 0, frameType.data, 0, STREAM_ID, partBytes);
       bytes.copy(copy, FRAME_HEAD_BYTES, from, from + partBytes);

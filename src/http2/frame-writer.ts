@@ -16,8 +16,8 @@ const FIRST_BYTES = 512;
 const OVERFULL_PART = 2;
 /** What is gathered leaves beyond this. */
 const GATHERED_MAX_BYTES = 16 * 1024;
-/** Larger bodies are not copied. */
-const COPIED_MAX_BYTES = 4 * 1024;
+/** Larger bodies are not copied: the socket reads them in place. */
+export const COPIED_MAX_BYTES = 4 * 1024;
 
 export class FrameWriter {
   readonly #socket: Socket;

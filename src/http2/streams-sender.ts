@@ -6,7 +6,7 @@ import type { Buffer } from "node:buffer";
 import { Fifo } from "../common/fifo.ts";
 import { LinkedList } from "../common/linked-list.ts";
 import { DEFAULT_WINDOW_BYTES, FRAME_MAX_BYTES, WINDOW_MAX_BYTES } from "./frame.ts";
-import type { FrameWriter, Taken } from "./frame-writer.ts";
+import { COPIED_MAX_BYTES, type FrameWriter, type Taken } from "./frame-writer.ts";
 import type { PeerStream, StreamState } from "./peer-stream.ts";
 import { FRAME_LENGTH_MAX, type PeerWindows } from "./peer-windows.ts";
 import { WaitingBytes } from "./waiting-bytes.ts";
@@ -117,14 +117,20 @@ export class StreamsSender implements PeerWindows {
     const room = Math.min(this.#connectionWindow, window, FRAME_MAX_BYTES);
     const partBytes = Math.min(bytes.length - sentBytes, room);
     if (partBytes <= 0) return;
-    const taken = first.send(partBytes);
+    const taken = first.send(partBytes, partBytes <= COPIED_MAX_BYTES);
     if (first.isSent) state.waiting?.shift();
     this.#sendPart(stream, bytes, sentBytes, partBytes, taken);
     this.#enlist(stream);
     if (this.isFlushed(stream)) stream.flushed();
   }
 
-  #sendPart(stream: PeerStream, bytes: Buffer, from: number, partBytes: number, taken: Taken): void {
+  #sendPart(
+    stream: PeerStream,
+    bytes: Buffer,
+    from: number,
+    partBytes: number,
+    taken: Taken | undefined,
+  ): void {
     this.#connectionWindow -= partBytes;
     stream.state.sendWindowBytes -= partBytes;
     this.budget.sent(partBytes, from + partBytes === bytes.length);

@@ -7,8 +7,8 @@ export class WaitingBytes {
   /** What was given to the socket. */
   sentBytes = 0;
   readonly #taken: Taken;
-  /** Parts that the socket was given and has not written. */
-  #writing = 0;
+  /** Parts that the socket reads in place, and has not written. */
+  #inPlace = 0;
   #isDropped = false;
 
   /** `taken`: called once, when nobody reads the bytes any more; with an error, if not all of them were sent. */
@@ -21,24 +21,25 @@ export class WaitingBytes {
     return this.sentBytes === this.bytes.length;
   }
 
-  /** The next part is given to the socket. Returns what is to be called when it was written. */
-  send(partBytes: number): Taken {
+  /** The next part is given to the socket, in place or as a copy. Returns what is to be called when it was written. */
+  send(partBytes: number, isCopied: boolean): Taken | undefined {
     this.sentBytes += partBytes;
-    this.#writing += 1;
+    // Those before it are written before it.
+    if (this.isSent) return this.#taken;
+    if (isCopied) return undefined;
+    this.#inPlace += 1;
     return this.#written;
   }
 
   /** The rest is not sent. */
   drop(): void {
     this.#isDropped = true;
-    if (this.#writing === 0) this.#taken(streamOver());
+    if (this.#inPlace === 0) this.#taken(streamOver());
   }
 
-  readonly #written: Taken = (error) => {
-    this.#writing -= 1;
-    if (this.#writing > 0) return;
-    if (this.isSent) this.#taken(error);
-    else if (this.#isDropped) this.#taken(streamOver());
+  readonly #written = (): void => {
+    this.#inPlace -= 1;
+    if (this.#inPlace === 0 && this.#isDropped) this.#taken(streamOver());
   };
 }
 

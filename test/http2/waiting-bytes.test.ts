@@ -11,11 +11,11 @@ beforeEach(() => {
 
 describe("WaitingBytes", () => {
   it("are given back when the last part was written", () => {
-    const [first, last] = [waiting.send(60), waiting.send(40)];
+    const [first, last] = [waiting.send(60, false), waiting.send(40, true)];
     expect(waiting.isSent).toBe(true);
-    first();
+    first?.();
     expect(told).toEqual([]);
-    last();
+    last?.();
     expect(told).toEqual([undefined]);
   });
 
@@ -24,18 +24,24 @@ describe("WaitingBytes", () => {
     expect(told).toMatchObject([{ message: "the stream is over" }]);
   });
 
-  it("are given back when what was sent is written, although the rest is not sent", () => {
-    const [first, second] = [waiting.send(10), waiting.send(10)];
+  it("are given back when what is read in place is written, although the rest is not sent", () => {
+    const [first, second] = [waiting.send(10, false), waiting.send(10, false)];
     waiting.drop();
-    first();
+    first?.();
     expect(told).toEqual([]);
-    second();
+    second?.();
+    expect(told).toMatchObject([{ message: "the stream is over" }]);
+  });
+
+  it("are given back at once when what was sent of them was copied", () => {
+    expect([waiting.send(10, true), waiting.send(10, true)]).toEqual([undefined, undefined]);
+    waiting.drop();
     expect(told).toMatchObject([{ message: "the stream is over" }]);
   });
 
   it("are given back with the error of the socket", () => {
     const error = new Error("the connection is broken");
-    waiting.send(100)(error);
+    waiting.send(100, false)?.(error);
     expect(told).toEqual([error]);
   });
 });
