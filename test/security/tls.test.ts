@@ -301,6 +301,35 @@ describe("TLS handshakes are bounded", () => {
     );
   });
 
+  it("in time, also one with the addresses of one that was reset a moment ago", async () => {
+    const running = await start({}, { handshakeMaxMs: 200 });
+    const CLIENTS = 10;
+    const closed: Promise<unknown>[] = [];
+    for (let client = 0; client < CLIENTS; client++) {
+      const first = connect(running.port, "127.0.0.1");
+      await once(first, "connect");
+      const { localPort } = first;
+      first.resetAndDestroy();
+      const second = connect({ port: running.port, host: "127.0.0.1", localPort });
+      second.on("error", () => {});
+      second.resume();
+      closed.push(closeOf(second));
+    }
+    await Promise.all(closed);
+    await eventually(() => expect(handshakesOf(running)?.late).toBe(CLIENTS));
+  });
+
+  it("in outcomes: who leaves before it was heard has failed", async () => {
+    const running = await start();
+    const probe = connect(running.port, "127.0.0.1");
+    await once(probe, "connect");
+    probe.end();
+    const reset = connect(running.port, "127.0.0.1");
+    await once(reset, "connect");
+    reset.resetAndDestroy();
+    await eventually(() => expect(handshakesOf(running)).toMatchObject({ completed: 0, failed: 2 }));
+  });
+
   it("in number: the oldest makes room, and a client gets in", async () => {
     const running = await start({}, { handshakesMax: 4 });
     const all = [];

@@ -50,14 +50,22 @@ export interface CallRegister {
   arrived(session: object, bytes: number): void;
   /** What a connection has brought waits behind answers that its peer does not take. Negative: it does no longer. */
   unread(session: CallSession, bytes: number): void;
-  /** Runs what begins or ends a connection as work of so many bytes: now, if the turn has room for it. */
-  inTurn(session: object, workBytes: number, run: () => void): void;
+  /**
+   * Runs what begins or ends connections, which calls `spend`: now, if the turn has room. What waits for the same owner runs in its
+   * order, and shares turns as a connection does.
+   */
+  inTurn(owner: object, run: () => void): void;
+  /** Adds to the work of the turn. */
+  spend(workBytes: number): void;
   /** The open streaming calls of a connection. */
   streamingCallsOf(session: CallSession): number;
   /** The unary calls of a connection that wait for their turn. */
   waitingCallsOf(session: CallSession): number;
-  /** The connection is read as turns let it. Returns what is to be called when it is closed. */
-  boundReading(session: object, reading: Reading): () => void;
+  /**
+   * The connection is read as turns let it. `expectedBytes`: of work, what it brings first; default: a turn's. Returns what is to be
+   * called when it is closed.
+   */
+  boundReading(session: object, reading: Reading, expectedBytes?: number): () => void;
   /** The call has its status, and its handler is done. A second time does nothing. */
   end(call: ListedCall, code: status): void;
 }
@@ -140,17 +148,14 @@ export function createOpenCalls(
     },
     arrived: (session, bytes) => memory.arrived(session, bytes),
     unread: (session, bytes) => memory.unread(session, bytes),
-    inTurn(session, workBytes, run) {
-      const owner = memory.of(session);
-      const work = () => {
-        turns.spend(workBytes);
-        run();
-      };
-      if (turns.over) turns.goOn(owner, work);
-      else work();
+    inTurn(owner, run) {
+      const line = memory.of(owner);
+      if (turns.admits(line)) run();
+      else turns.queue(line, run);
     },
+    spend: (workBytes) => turns.spend(workBytes),
     waitingCallsOf: (session) => memory.waitingCallsOf(session),
-    boundReading: (session, reading) => memory.boundReading(session, reading),
+    boundReading: (session, reading, expectedBytes) => memory.boundReading(session, reading, expectedBytes),
     streamingCallsOf: (session) => streamsOf.get(session) ?? 0,
     end(call, code) {
       if (call === next) next = call.newer;

@@ -12,7 +12,7 @@ import type { CallRegister } from "../calls/registry.ts";
 import { endsOf } from "../limits/socket-ends.ts";
 import { HandshakeReading } from "../limits/socket-reading.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
-import { HANDSHAKE_WORK_BYTES } from "../limits/work.ts";
+import { HANDSHAKE_WORK_BYTES, PROOF_WORK_BYTES } from "../limits/work.ts";
 import { CertifiedPeers, type CertifiedPeersDeps, serverOptionsOf } from "./certified-peers.ts";
 import { certificateFault } from "./shown-certificates.ts";
 
@@ -27,17 +27,48 @@ const CLOSED = "ECONNRESET";
 
 interface TlsHandshakesDeps extends CertifiedPeersDeps {
   readonly limits: Pick<TransportLimits, "handshakeMaxMs" | "handshakesMax">;
-  readonly turns: Pick<CallRegister, "arrived" | "boundReading" | "inTurn">;
+  readonly turns: Turns;
 }
 
-interface Handshake {
+type Turns = Pick<CallRegister, "arrived" | "boundReading" | "inTurn" | "spend">;
+
+/** One that is under way. */
+class Handshake {
   readonly socket: Socket;
-  readonly late: Timer;
-  /** TLS reads what its client says. */
-  isBegun: boolean;
-  /** Undefined: its client has said nothing yet. */
-  end: (() => void) | undefined;
   readonly done: (encrypted: TLSSocket, peer: Principal | undefined) => void;
+  readonly #turns: Turns;
+  readonly #late: Timer;
+  /** TLS reads what its client says. */
+  isBegun = false;
+  isSettled = false;
+  #stopReading: (() => void) | undefined;
+
+  constructor(socket: Socket, done: Handshake["done"], late: Timer, turns: Turns) {
+    this.socket = socket;
+    this.done = done;
+    this.#late = late;
+    this.#turns = turns;
+  }
+
+  /** From now on TLS reads its socket, as turns let it. */
+  begin(): void {
+    this.isBegun = true;
+    const reading = new HandshakeReading(this.socket);
+    const unbind = this.#turns.boundReading(this, reading, PROOF_WORK_BYTES);
+    this.#stopReading = () => {
+      reading.end();
+      this.#turns.arrived(this, PROOF_WORK_BYTES);
+      unbind();
+    };
+  }
+
+  /** It is over, however it ended. A second time does nothing. */
+  settle(): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    this.#late.cancel();
+    this.#stopReading?.();
+  }
 }
 
 export class TlsHandshakes {
@@ -86,7 +117,7 @@ export class TlsHandshakes {
 
   /** Calls `done` when the peer has completed the handshake. Else the socket ends, and the outcome is counted. */
   begin(socket: Socket, done: Handshake["done"]): void {
-    const { limits, clock, boundary } = this.#deps;
+    const { limits, clock, boundary, turns } = this.#deps;
     const ends = endsOf(socket);
     if (ends === undefined) {
       socket.destroy();
@@ -94,30 +125,34 @@ export class TlsHandshakes {
     }
     const late = clock.schedule(
       limits.handshakeMaxMs,
-      boundary.guard(socket, () => this.#giveUp(ends, "late")),
+      boundary.guard(socket, () => this.#giveUp(ends, handshake, "late")),
     );
-    const handshake: Handshake = { socket, late, done, isBegun: false, end: undefined };
+    const handshake = new Handshake(socket, done, late, turns);
+    // One that was reset may not be closed yet: this one comes behind the others all the same.
+    this.#open.delete(ends);
     this.#open.set(ends, handshake);
-    socket.once("close", () => this.#settle(ends));
-    const [oldest] = this.#open.keys();
-    if (this.#open.size > limits.handshakesMax && oldest !== undefined) this.#giveUp(oldest, "displaced");
+    socket.once("close", () => {
+      // Node reports those that have begun.
+      if (this.#settle(ends, handshake) && !handshake.isBegun) this.counts.failed += 1;
+    });
+    if (this.#open.size > limits.handshakesMax) this.#displaceOldest();
     socket.once("readable", () => this.#greeted(handshake));
   }
 
-  /** Its client has said something, which TLS reads in its turn. */
+  /** Its client has said something, or has ended. All handshakes share turns as one connection does. */
   #greeted(handshake: Handshake): void {
-    const { turns } = this.#deps;
     const { socket } = handshake;
-    const reading = new HandshakeReading(socket);
-    const unbind = turns.boundReading(handshake, reading);
-    handshake.end = () => {
-      reading.end();
-      turns.arrived(handshake, HANDSHAKE_WORK_BYTES);
-      unbind();
-    };
-    turns.inTurn(handshake, HANDSHAKE_WORK_BYTES, () => {
-      if (socket.destroyed) return;
-      handshake.isBegun = true;
+    if (handshake.isSettled) return;
+    if (socket.readableLength === 0) {
+      socket.destroy();
+      return;
+    }
+    const { turns } = this.#deps;
+    turns.inTurn(this, () => {
+      // It may have been given up while it waited.
+      if (handshake.isSettled) return;
+      turns.spend(HANDSHAKE_WORK_BYTES);
+      handshake.begin();
       this.#server.emit("connection", socket);
     });
   }
@@ -127,7 +162,8 @@ export class TlsHandshakes {
     // Every error of a socket also closes it.
     encrypted.on("error", () => {});
     const ends = endsOf(encrypted);
-    const handshake = ends === undefined ? undefined : this.#settle(ends);
+    const handshake = ends === undefined ? undefined : this.#open.get(ends);
+    if (ends !== undefined && handshake !== undefined) this.#settle(ends, handshake);
     // A client that names no protocol, and so does not speak HTTP/2, completes it too.
     const speaks = encrypted.alpnProtocol === "h2";
     const peer = this.#asksClients && speaks ? this.#peers.identify(encrypted) : undefined;
@@ -149,20 +185,25 @@ export class TlsHandshakes {
     encrypted.destroy();
   }
 
-  #giveUp(ends: string, outcome: "late" | "displaced"): void {
-    const handshake = this.#settle(ends);
-    if (handshake === undefined) return;
+  #displaceOldest(): void {
+    const [oldest] = this.#open;
+    if (oldest === undefined) return;
+    const [ends, handshake] = oldest;
+    this.#giveUp(ends, handshake, "displaced");
+  }
+
+  #giveUp(ends: string, handshake: Handshake, outcome: "late" | "displaced"): void {
+    if (!this.#settle(ends, handshake)) return;
     this.counts[outcome] += 1;
     if (handshake.isBegun) this.#givenUp += 1;
     handshake.socket.destroy();
   }
 
-  /** Undefined: it was settled before. */
-  #settle(ends: string): Handshake | undefined {
-    const handshake = this.#open.get(ends);
-    this.#open.delete(ends);
-    handshake?.late.cancel();
-    handshake?.end?.();
-    return handshake;
+  /** False: it was settled before. A later connection may have the same addresses. */
+  #settle(ends: string, handshake: Handshake): boolean {
+    if (handshake.isSettled) return false;
+    if (this.#open.get(ends) === handshake) this.#open.delete(ends);
+    handshake.settle();
+    return true;
   }
 }

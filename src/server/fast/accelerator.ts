@@ -69,6 +69,7 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
         arrived: register.arrived,
         unread: register.unread,
         inTurn: register.inTurn,
+        spend: register.spend,
       });
       register.opened(connection, socket);
       const unbind = register.boundReading(connection, connection.reading);

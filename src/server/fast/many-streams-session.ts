@@ -46,8 +46,10 @@ export interface ManyStreamsSessionDeps {
   readonly arrived: (session: CallSession, bytes: number) => void;
   /** Counts what waits to be read behind answers that the peer does not take. Negative: it waits no longer. */
   readonly unread: (session: CallSession, bytes: number) => void;
-  /** Runs it as work of so many bytes: now, if the turn has room for it. */
-  readonly inTurn: (session: CallSession, workBytes: number, run: () => void) => void;
+  /** Runs what calls `spend`: now, if the turn has room. */
+  readonly inTurn: (session: CallSession, run: () => void) => void;
+  /** Adds to the work of the turn. */
+  readonly spend: (workBytes: number) => void;
   /** Serves the call, or answers it with a status. */
   readonly serveCall: (stream: CallStream, headers: Headers) => void;
   /** Whose client certificate was verified. */
@@ -229,7 +231,8 @@ export class ManyStreamsSession implements CallSession, BytesReader {
   #closeStreams(streams: PeerStream[]): void {
     const first = streams.splice(0, CLOSED_AT_ONCE);
     if (first.length === 0) return;
-    this.#deps.inTurn(this, first.length * LEFT_CALL_WORK_BYTES, () => {
+    this.#deps.inTurn(this, () => {
+      this.#deps.spend(first.length * LEFT_CALL_WORK_BYTES);
       for (const stream of first) this.#wire.streams.close(stream, errorCode.cancel);
       this.#closeStreams(streams);
     });

@@ -81,9 +81,9 @@ export class MemoryAccount {
   }
 
   /** The connection is read as turns let it. Returns what is to be called when it is closed. */
-  boundReading(session: Session, reading: Reading): () => void {
+  boundReading(session: Session, reading: Reading, expectedBytes?: number): () => void {
     const { readers } = this.turns;
-    const reader = new Reader(reading, () => this.waitingCallsOf(session));
+    const reader = new Reader(reading, () => this.waitingCallsOf(session), expectedBytes);
     session[READER] = reader;
     readers.add(reader);
     return () => readers.delete(reader);

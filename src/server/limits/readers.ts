@@ -71,9 +71,11 @@ export class Reader implements Linked<Reader> {
   /** What comes in a turn in which anything does, on a moving average. Undefined: nothing has come yet. */
   expectedBytes: number | undefined;
 
-  constructor(reading: Reading, waitingCalls: () => number) {
+  /** `expectedBytes`: what it brings first. Undefined: nobody knows, so that it may be all that may arrive in a turn. */
+  constructor(reading: Reading, waitingCalls: () => number, expectedBytes?: number) {
     this.reading = reading;
     this.waitingCalls = waitingCalls;
+    this.expectedBytes = expectedBytes;
   }
 }
 

@@ -120,6 +120,11 @@ export class Turns {
   /** Runs `run` in a later turn, behind what waits for this owner. Whoever is gone by then does nothing in it. */
   wait(owner: Owner, run: () => void): void {
     this.deferrals += 1;
+    this.queue(owner, run);
+  }
+
+  /** As `wait`, for what is no call. */
+  queue(owner: Owner, run: () => void): void {
     this.#lineFor(owner).waiting.push({ run, sinceMs: this.#clock.nowMs() });
   }
 

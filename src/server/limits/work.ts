@@ -6,8 +6,10 @@ export const OPERATION_WORK_BYTES = 2 * 1024;
 export const STREAM_WORK_BYTES = 4 * 1024;
 /** What it costs to end a call that its peer has left: hundreds end with a connection. */
 export const LEFT_CALL_WORK_BYTES = 4 * 1024;
-/** What each half of a TLS handshake costs: a signature, and then the proof of the client's certificate. A millisecond or so. */
+/** What it costs to answer the first message of a TLS client, which takes a signature. */
 export const HANDSHAKE_WORK_BYTES = 128 * 1024;
+/** What it costs to complete the handshake, which may take the proof of a certificate. */
+export const PROOF_WORK_BYTES = 64 * 1024;
 /** What a unary call costs beside its stream. */
 export const CALL_WORK_BYTES = 16 * 1024;
 /** What it costs to answer a unary call that has waited, beside its answer: its stream is ended too. */

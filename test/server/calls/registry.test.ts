@@ -101,7 +101,8 @@ it("A4: ends the calls of connections that end together in shared turns", async 
   let ended = 0;
   for (let connection = 0; connection < CONNECTIONS; connection++) {
     const session = { destroyed: true, ping: () => false, once: () => {}, destroy: () => {} };
-    calls.register.inTurn(session, LEFT_CALL_WORK_BYTES, () => {
+    calls.register.inTurn(session, () => {
+      calls.register.spend(LEFT_CALL_WORK_BYTES);
       ended += 1;
     });
   }

@@ -54,7 +54,8 @@ beforeEach(async () => {
         boundary: loudBoundary,
         floods: createFrameFloods(),
         arrived: () => {},
-        inTurn: (_, __, run) => left.push(run),
+        inTurn: (_, run) => left.push(run),
+        spend: () => {},
         unread: (_, bytes) => {
           heldBytes += bytes;
         },
