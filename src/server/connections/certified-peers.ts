@@ -60,7 +60,7 @@ export class CertifiedPeers {
   readonly #refused: ClientRefused;
   readonly #peers = new Map<Socket, CertifiedPeer>();
   /** What handshakes that are under way began with, by the addresses of both ends. */
-  readonly #begunWith = new Map<string, ClientAuthorities>();
+  readonly #begunWith = new Map<string, { readonly authorities: ClientAuthorities }>();
   #authorities: ClientAuthorities;
   #timer: Timer | undefined;
 
@@ -95,7 +95,7 @@ export class CertifiedPeers {
   identify(socket: TLSSocket): Principal | undefined {
     const certificate = shownCertificate(socket);
     const name = nameOfCertificate(certificate?.subjectAltName);
-    const begunWith = this.#begunWith.get(endsOf(socket) ?? "");
+    const begunWith = this.#begunWith.get(endsOf(socket) ?? "")?.authorities;
     if (certificate === undefined || begunWith === undefined) return undefined;
     if (name === undefined) {
       this.#refused(socket.remoteAddress ?? "", "not of one client");
@@ -138,8 +138,12 @@ export class CertifiedPeers {
   #begin(socket: Socket): void {
     const ends = endsOf(socket);
     if (ends === undefined) return;
-    this.#begunWith.set(ends, this.#authorities);
-    this.#boundary.contain(socket).once("close", () => this.#begunWith.delete(ends));
+    const begun = { authorities: this.#authorities };
+    this.#begunWith.set(ends, begun);
+    this.#boundary.contain(socket).once("close", () => {
+      // Another connection may have the same addresses by then.
+      if (this.#begunWith.get(ends) === begun) this.#begunWith.delete(ends);
+    });
   }
 
   #checkLater(): void {

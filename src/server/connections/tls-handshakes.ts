@@ -128,12 +128,11 @@ export class TlsHandshakes {
       boundary.guard(socket, () => this.#giveUp(ends, handshake, "late")),
     );
     const handshake = new Handshake(socket, done, late, turns);
-    // One that was reset may not be closed yet: this one comes behind the others all the same.
-    this.#open.delete(ends);
+    const former = this.#open.get(ends);
+    if (former !== undefined) this.#drop(ends, former);
     this.#open.set(ends, handshake);
     socket.once("close", () => {
-      // Node reports those that have begun.
-      if (this.#settle(ends, handshake) && !handshake.isBegun) this.counts.failed += 1;
+      this.#drop(ends, handshake);
     });
     if (this.#open.size > limits.handshakesMax) this.#displaceOldest();
     socket.once("readable", () => this.#greeted(handshake));
@@ -150,7 +149,7 @@ export class TlsHandshakes {
     const { turns } = this.#deps;
     turns.inTurn(this, () => {
       // It may have been given up while it waited.
-      if (handshake.isSettled) return;
+      if (handshake.isSettled || socket.destroyed) return;
       turns.spend(HANDSHAKE_WORK_BYTES);
       handshake.begin();
       this.#server.emit("connection", socket);
@@ -183,6 +182,14 @@ export class TlsHandshakes {
     else if (code === CLOSED && this.#givenUp > 0) this.#givenUp -= 1;
     else this.counts.failed += 1;
     encrypted.destroy();
+  }
+
+  /** Its connection is gone: another one may have the same addresses. */
+  #drop(ends: string, handshake: Handshake): void {
+    if (!this.#settle(ends, handshake)) return;
+    // Node reports those that have begun.
+    if (!handshake.isBegun) this.counts.failed += 1;
+    handshake.socket.destroy();
   }
 
   #displaceOldest(): void {

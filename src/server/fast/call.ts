@@ -138,6 +138,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     stream.on("aborted", () => setImmediate(this.guard(() => stream.destroy())));
     stream.on("close", () => {
       this.holdRequest(0);
+      this.freeAnswer();
       this.deps.register.end(this, status.CANCELLED);
     });
     const isEntered = this.deps.register.begin(this, this.#header);
@@ -173,7 +174,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     return false;
   }
 
-  /** Its answer holds so many bytes, until `freeAnswer`. */
+  /** Its answer holds so many bytes, until `freeAnswer` or the end of its stream. */
   protected holdAnswer(bytes: number): void {
     this.#answerBytes = bytes;
     this.memory?.addAnswer(bytes);

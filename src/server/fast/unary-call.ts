@@ -199,9 +199,9 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   #send(frame: GrpcFrame): void {
     const { stream } = this;
     if (!this.fits(frame) || !this.setStatus(status.OK)) return;
-    this.holdAnswer(frame.heldBytes);
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
+    this.holdAnswer(frame.heldBytes);
     stream.end(
       frame.bytes,
       this.guard(() => {

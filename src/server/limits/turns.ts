@@ -120,12 +120,12 @@ export class Turns {
   /** Runs `run` in a later turn, behind what waits for this owner. Whoever is gone by then does nothing in it. */
   wait(owner: Owner, run: () => void): void {
     this.deferrals += 1;
-    this.queue(owner, run);
+    this.#lineFor(owner).waiting.push({ run, sinceMs: this.#clock.nowMs() });
   }
 
-  /** As `wait`, for what is no call. */
+  /** As `wait`, for what is no call: nobody has waited for it when the oldest call is asked for. */
   queue(owner: Owner, run: () => void): void {
-    this.#lineFor(owner).waiting.push({ run, sinceMs: this.#clock.nowMs() });
+    this.#lineFor(owner).waiting.push({ run, sinceMs: Number.POSITIVE_INFINITY });
   }
 
   /** As `wait`, before what waits for this owner: `run` goes on with what has begun. */
