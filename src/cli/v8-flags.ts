@@ -1,6 +1,6 @@
 /** The flags of V8 that a server runs with. */
 export const SERVER_V8_FLAGS: readonly string[] = [
-  // A young collection of a full one, when thousands of calls wait, takes 4 to 7 ms; with 16 MiB it takes 8 to 14.
+  // When thousands of calls wait, a young collection takes 4 to 7 ms; with 16 MiB it takes 8 to 14.
   "--max-semi-space-size=8",
   // V8's helpers wait for cores that the workers use.
   "--no-parallel-scavenge",

@@ -111,6 +111,11 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     this.conclude(failureOf(error, this.#ownSpan, this.deps.telemetry));
   }
 
+  /** Somebody waits for its answer. */
+  get open(): boolean {
+    return !(this.answered || this.stream.destroyed || this.stream.closed);
+  }
+
   /** Throws FIELD_INVALID. */
   protected context(): CallContext {
     return toContext(

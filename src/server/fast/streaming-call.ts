@@ -83,10 +83,6 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     return super.heldBytes + this.#sendingBytes;
   }
 
-  get open(): boolean {
-    return !(this.answered || this.stream.destroyed || this.stream.closed);
-  }
-
   send(frame: GrpcFrame, taken: (heldBytes: number) => void): void {
     const { stream } = this;
     const { heldBytes } = frame;

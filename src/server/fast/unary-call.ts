@@ -123,12 +123,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   }
 
   #beginLate(): void {
-    if (this.#isOpen) this.#begin();
-  }
-
-  /** Somebody waits for its answer. */
-  get #isOpen(): boolean {
-    return !(this.answered || this.stream.destroyed || this.stream.closed);
+    if (this.open) this.#begin();
   }
 
   /** Its peer may have to take other answers first, or the peers of other connections. */
@@ -184,7 +179,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
 
   #respond(response: Message): void {
     // Its peer may have gone while the answer waited for its turn.
-    if (!this.#isOpen) return;
+    if (!this.open) return;
     let frame: GrpcFrame;
     try {
       frame = encodeFrame(this.method.output, response);

@@ -11,6 +11,7 @@ import {
   FRAME,
   frame,
   headerBlock,
+  PREFACE,
   uint32,
 } from "../../support/raw-http2.ts";
 import { type RunningServer, startServer } from "../../support/running-server.ts";
@@ -62,7 +63,7 @@ it("does not write to an answer that was cut off while a part of it is on its wa
   const wide = Buffer.concat([Buffer.from([0, SETTINGS_INITIAL_WINDOW]), uint32(2 ** 31 - 1)]);
   socket.write(
     Buffer.concat([
-      Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+      Buffer.from(PREFACE),
       frame(FRAME.settings, 0, 0, wide),
       frame(FRAME.windowUpdate, 0, 0, uint32(2 ** 30)),
       ...ids.flatMap((id) => [
