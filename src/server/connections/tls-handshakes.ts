@@ -146,14 +146,15 @@ export class TlsHandshakes {
       socket.destroy();
       return;
     }
-    const { turns } = this.#deps;
-    turns.inTurn(this, () => {
+    const { turns, boundary } = this.#deps;
+    const begin = boundary.guard(socket, () => {
       // It may have been given up while it waited.
       if (handshake.isSettled || socket.destroyed) return;
       turns.spend(HANDSHAKE_WORK_BYTES);
       handshake.begin();
       this.#server.emit("connection", socket);
     });
+    turns.inTurn(this, begin);
   }
 
   #completed(encrypted: TLSSocket): void {
