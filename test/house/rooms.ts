@@ -336,7 +336,7 @@ export const packageRooms: Rooms = {
   "cli-progress": ["cli/replay"],
   commander: ["cli"],
   fastify: ["adapters/fastify", "server"],
-  "lru-cache": ["store/tables"],
+  "lru-cache": ["security/identity", "server/connections", "store/tables"],
   pino: ["telemetry"],
   preact: ["console"],
   uplot: ["console/ui"],

@@ -3,6 +3,7 @@
  * verified that already, for the authorities of its beginning: this is for those that come later, and for what expires first.
  */
 import type { X509Certificate } from "node:crypto";
+import { LRUCache } from "lru-cache";
 
 /** Certificates from a client's to its authority. */
 const CHAIN_MAX = 10;
@@ -10,6 +11,11 @@ const CHAIN_MAX = 10;
 export const SHOWN_MAX = 16;
 /** Certificates whose issuers are looked for, in one search. */
 const STEPS_MAX = 64;
+
+const SIGNATURES_MAX = 1_024;
+
+/** Signatures that were verified of late, by the fingerprints of both certificates: most clients come again with the same ones. */
+const signatures = new LRUCache<string, boolean>({ max: SIGNATURES_MAX });
 
 /** What a server trusts in at a time. */
 export class ClientAuthorities {
@@ -48,8 +54,6 @@ export class ClientAuthorities {
 export class ShownChain {
   readonly #certificate: X509Certificate;
   readonly #shown: readonly X509Certificate[];
-  /** Signatures that were verified, by the fingerprints of both certificates. */
-  readonly #signed = new Map<string, boolean>();
   /** Authorities that the handshake had, where it is not known which of them proves the certificate. */
   #reliedOn: readonly X509Certificate[] | undefined;
 
@@ -100,17 +104,8 @@ export class ShownChain {
     const name = nameIn(link.issuer);
     const shown = this.#shown.filter(({ ca, subject }) => ca && nameIn(subject) === name);
     return [...authorities.named(name), ...shown].filter(
-      (issuer) => link.checkIssued(issuer) && this.#isSignedBy(link, issuer),
+      (issuer) => link.checkIssued(issuer) && isSignedBy(link, issuer),
     );
-  }
-
-  #isSignedBy(link: X509Certificate, issuer: X509Certificate): boolean {
-    const both = `${link.fingerprint256} ${issuer.fingerprint256}`;
-    const known = this.#signed.get(both);
-    if (known !== undefined) return known;
-    const isSigned = isSignedBy(link, issuer);
-    this.#signed.set(both, isSigned);
-    return isSigned;
   }
 }
 
@@ -127,8 +122,17 @@ function isSelfSigned(certificate: X509Certificate): boolean {
   return certificate.subject === certificate.issuer && isSignedBy(certificate, certificate);
 }
 
-/** A key of a kind that OpenSSL does not know has signed nothing. */
 function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  const both = `${certificate.fingerprint256} ${issuer.fingerprint256}`;
+  const known = signatures.get(both);
+  if (known !== undefined) return known;
+  const isSigned = verifies(certificate, issuer);
+  signatures.set(both, isSigned);
+  return isSigned;
+}
+
+/** A key of a kind that OpenSSL does not know has signed nothing. */
+function verifies(certificate: X509Certificate, issuer: X509Certificate): boolean {
   try {
     return certificate.verify(issuer.publicKey);
   } catch {

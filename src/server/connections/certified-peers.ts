@@ -2,17 +2,17 @@
  * The clients of a TLS server that show certificates: who they are, and when their connections end, since a certificate of their
  * chain expires, or its authority is removed. The same for each port.
  */
-import { constants, type X509Certificate } from "node:crypto";
+import { constants } from "node:crypto";
 import type { Socket } from "node:net";
 import type { Server, TLSSocket, TlsOptions } from "node:tls";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock, Timer } from "../../common/clock.ts";
 import { nameOfCertificate } from "../../security/identity/certificate-identity.ts";
 import { Principal } from "../../security/identity/principal.ts";
-import { ClientAuthorities, SHOWN_MAX, ShownChain } from "../../security/identity/shown-chain.ts";
+import { ClientAuthorities, ShownChain } from "../../security/identity/shown-chain.ts";
 import type { ServerTls } from "../../security/tls/server-tls.ts";
 import { endsOf } from "../limits/socket-ends.ts";
-import { certificateFault, shownCertificate, speakOnly } from "./shown-certificates.ts";
+import { certificateFault, shownCertificates, speakOnly } from "./shown-certificates.ts";
 
 const CHECK_MS = 10_000;
 
@@ -93,16 +93,17 @@ export class CertifiedPeers {
 
   /** Undefined: its certificate is not of one client, or is not proven any more. The handshake is completed, and the boundary contains the socket. */
   identify(socket: TLSSocket): Principal | undefined {
-    const certificate = shownCertificate(socket);
-    const name = nameOfCertificate(certificate?.subjectAltName);
+    const certificates = shownCertificates(socket);
     const begunWith = this.#begunWith.get(endsOf(socket) ?? "")?.authorities;
-    if (certificate === undefined || begunWith === undefined) return undefined;
+    if (certificates === undefined || begunWith === undefined) return undefined;
+    const [certificate, ...behind] = certificates;
+    const name = nameOfCertificate(certificate.subjectAltName);
     if (name === undefined) {
       this.#refused(socket.remoteAddress ?? "", "not of one client");
       return undefined;
     }
     const wallNowMs = Date.now();
-    const chain = new ShownChain(certificate, behind(certificate));
+    const chain = new ShownChain(certificate, behind);
     chain.verifiedWith(begunWith, wallNowMs);
     // The files may have been replaced since.
     const untilMs = chain.provenUntilMs(this.#authorities, wallNowMs);
@@ -160,11 +161,4 @@ export class CertifiedPeers {
     const wallNowMs = Date.now();
     for (const [socket, { principal }] of this.#peers) if (!principal.isValid(wallNowMs)) socket.destroy();
   }
-}
-
-function behind(certificate: X509Certificate): X509Certificate[] {
-  const shown: X509Certificate[] = [];
-  let at = certificate.issuerCertificate;
-  for (; at !== undefined && shown.length < SHOWN_MAX; at = at.issuerCertificate) shown.push(at);
-  return shown;
 }

@@ -3,11 +3,33 @@
  * `secureConnection` (24.21, nodejs/node#65579), so they are read in the event `secure` before, where Node has them all.
  * This file alone uses that event, and that Node calls `ALPNCallback` as a method of its socket.
  */
-import type { X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { TLSSocket, type TlsOptions } from "node:tls";
+import { LRUCache } from "lru-cache";
 import type { Boundary } from "../../common/boundary.ts";
+import { SHOWN_MAX } from "../../security/identity/shown-chain.ts";
 
+/** A client's own certificate, and behind it those that came with it, in their order. */
+export type ShownCertificates = readonly [X509Certificate, ...X509Certificate[]];
+
+/** All of them, as they were sent. What OpenSSL makes of a certificate is some times as large. */
+const KNOWN_MAX_BYTES = 512 * 1024;
+/** A larger one is read anew each time. */
+const KNOWN_ONE_MAX_BYTES = 8 * 1024;
+
+/** While the event `secure` is emitted. */
 const shown = new WeakMap<TLSSocket, X509Certificate>();
+
+/**
+ * Those of clients that were accepted of late, by fingerprint. What OpenSSL has of a certificate is freed when its object is collected:
+ * behind thousands of handshakes a full collection took a tenth of a second for that. An object that is dropped at once goes with the
+ * next young collection.
+ */
+const known = new LRUCache<string, X509Certificate>({
+  maxSize: KNOWN_MAX_BYTES,
+  maxEntrySize: KNOWN_ONE_MAX_BYTES,
+  sizeCalculation: ({ raw }) => raw.length,
+});
 
 /** For servers that ask clients for certificates and speak one protocol alone. Clients that name only others are refused. */
 export function speakOnly(protocol: string, boundary: Boundary): Pick<TlsOptions, "ALPNCallback"> {
@@ -20,6 +42,13 @@ export function speakOnly(protocol: string, boundary: Boundary): Pick<TlsOptions
           "secure",
           boundary.guard(this, () => keep(this)),
         );
+        // Behind Node's own listener, which emits `secureConnection`.
+        this.once(
+          "secure",
+          boundary.guard(this, () => {
+            shown.delete(this);
+          }),
+        );
       }
       return protocols.includes(protocol) ? protocol : undefined;
     },
@@ -31,9 +60,24 @@ function keep(socket: TLSSocket): void {
   if (certificate !== undefined) shown.set(socket, certificate);
 }
 
-/** Behind it, as far as they are known, are those that came with it, linked by `issuerCertificate` in the order in which they came. */
-export function shownCertificate(socket: TLSSocket): X509Certificate | undefined {
-  return shown.get(socket) ?? socket.getPeerX509Certificate();
+/** To be called in `secureConnection`. Undefined: it has shown none. */
+export function shownCertificates(socket: TLSSocket): ShownCertificates | undefined {
+  const certificate = shown.get(socket) ?? socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  const behind: X509Certificate[] = [];
+  let at = certificate.issuerCertificate;
+  for (; at !== undefined && behind.length < SHOWN_MAX; at = at.issuerCertificate) behind.push(toKnown(at));
+  return [toKnown(certificate), ...behind];
+}
+
+/** The same without those behind it, for all who show it. */
+function toKnown(shownNow: X509Certificate): X509Certificate {
+  const { fingerprint256 } = shownNow;
+  const before = known.get(fingerprint256);
+  if (before !== undefined) return before;
+  const certificate = new X509Certificate(shownNow.raw);
+  known.set(fingerprint256, certificate);
+  return certificate;
 }
 
 const NO_CERTIFICATE = "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE";
