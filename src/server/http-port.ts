@@ -65,6 +65,7 @@ export function createHttpPort(
     quota,
     sharesPort,
     refusedClient,
+    turns: host.calls.register,
     serve,
   });
   const rpc = createRpcRoute(host, false);

@@ -221,6 +221,7 @@ function assemble(
           shedOperations: () => calls.overload.counts,
           deferredCalls: () => calls.memory.turns.deferrals,
           refusedConnections: () => connections.refused + (http?.listener.refused ?? 0),
+          stalledConnections: () => calls.stalledConnections,
           drainCuts: () => drainCuts,
           queueOverflows: () => streams.overflows,
           refusedOperations: () => refusals.counts,
@@ -229,7 +230,7 @@ function assemble(
           authenticationFailures: () => security.authenticator?.failures ?? {},
           denials: () => security.denials,
           quotaRefusals: () => security.limited,
-          tls: observeTls(security, connections),
+          tls: observeTls(security, [connections.handshakes, http?.listener.handshakes]),
         }),
         security.watch(
           { clock, boundary, logger: telemetry.logger },
@@ -314,12 +315,22 @@ function both(connections: Connections, http: Http1Listener | undefined): DrainD
   };
 }
 
-function observeTls({ tls }: Security, { handshakes }: Connections): TlsObservation | undefined {
-  if (tls === undefined || handshakes === undefined) return undefined;
+/** `ports`: the counts of each port that has TLS. */
+function observeTls(
+  { tls }: Security,
+  ports: readonly (Readonly<Record<string, number>> | undefined)[],
+): TlsObservation | undefined {
+  if (tls === undefined) return undefined;
   return {
-    handshakes: () => handshakes,
+    handshakes: () => sumOf(ports.filter((counts) => counts !== undefined)),
     certificateExpiryS: () => tls.value.expiresAtMs / 1_000,
   };
+}
+
+function sumOf(all: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {
+  const sums: Record<string, number> = {};
+  for (const [name, count] of all.flatMap(Object.entries<number>)) sums[name] = (sums[name] ?? 0) + count;
+  return sums;
 }
 
 /** The place of a server that has its process to itself. */

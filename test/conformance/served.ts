@@ -78,6 +78,7 @@ async function serve(): Promise<void> {
     tls,
     quota: createProcessBounds(transport).connections,
     sharesPort: false,
+    turns: calls.register,
     serve: (request, response) => {
       if (!gateway.serve(request, response)) answerText(response, 404, "not found\n");
     },

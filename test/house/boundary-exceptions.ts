@@ -24,7 +24,6 @@ export const exceptions: Exceptions = {
   "src/server/shutdown.ts": { "clock.schedule": SETTLES },
   "src/server/calls/registry.ts": { "call.span.end": NO_CALLBACK },
   "src/server/connections/accelerated-connections.ts": {
-    "socket.on": "contained when it was accepted",
     "socket.once": "contained when it was accepted",
   },
   "src/server/connections/http2-sessions.ts": {

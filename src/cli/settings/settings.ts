@@ -301,7 +301,7 @@ export const settingsSchema = z.strictObject({
   handshakeMaxMs: transport("handshakeMaxMs", "Time for a TLS handshake."),
   handshakesMax: transport(
     "handshakesMax",
-    "TLS handshakes at a time on one worker. Beyond, the oldest is given up.",
+    "TLS handshakes at a time on one port of a worker. Beyond, the oldest is given up.",
   ),
   connectionMaxStreams: transport(
     "connectionMaxStreams",

@@ -1,8 +1,10 @@
 /** Gives new connections to the accelerator when their first bytes have come, and keeps them. */
+import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { Boundary } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { Principal } from "../../security/identity/principal.ts";
+import type { CallRegister } from "../calls/registry.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import type { AcceleratedConnection, Accelerator } from "./accelerator.ts";
 
@@ -10,6 +12,7 @@ interface AcceleratedConnectionsDeps {
   readonly limits: Pick<TransportLimits, "halfCloseMaxMs">;
   readonly clock: Clock;
   readonly boundary: Boundary;
+  readonly turns: Pick<CallRegister, "inTurn">;
 }
 
 export class AcceleratedConnections {
@@ -24,20 +27,30 @@ export class AcceleratedConnections {
     this.#deps = deps;
   }
 
-  /** Waits for the first bytes, which say how it is to be served. */
+  /**
+   * Waits for the first bytes, which say how it is to be served, and for a turn: they may be hundreds of calls. All connections that begin
+   * share turns as one does.
+   */
   begin(socket: Socket, peer: Principal | undefined): void {
-    const { limits, clock, boundary } = this.#deps;
+    const { limits, clock, boundary, turns } = this.#deps;
     this.#silent.add(socket);
     const late = clock.schedule(
       limits.halfCloseMaxMs,
       boundary.guard(socket, () => socket.destroy()),
     );
-    readFirstBytes(socket, (firstBytes) => {
+    const forget = (): void => {
       this.#silent.delete(socket);
       late.cancel();
-      if (firstBytes === undefined) socket.destroy();
-      else this.#serve(socket, firstBytes, peer);
+    };
+    socket.once("close", forget);
+    const begin = boundary.guard(socket, () => {
+      // It may be gone since, or never have said anything.
+      const firstBytes: unknown = socket.destroyed ? undefined : socket.read();
+      forget();
+      if (Buffer.isBuffer(firstBytes)) this.#serve(socket, firstBytes, peer);
+      else socket.destroy();
     });
+    socket.once("readable", () => turns.inTurn(this, begin));
   }
 
   /** Tells each client to make no new call, and ends the connections without a call. */
@@ -51,16 +64,4 @@ export class AcceleratedConnections {
     this.#taken.add(connection);
     socket.once("close", () => this.#taken.delete(connection));
   }
-}
-
-/** Calls `done` once, with undefined when the socket closes before it sends anything. The bytes are then not in the socket. */
-function readFirstBytes(socket: Socket, done: (firstBytes: Buffer | undefined) => void): void {
-  const read = (): void => {
-    socket.off("readable", read);
-    socket.off("close", read);
-    const bytes: unknown = socket.read();
-    done(Buffer.isBuffer(bytes) ? bytes : undefined);
-  };
-  socket.on("readable", read);
-  socket.on("close", read);
 }

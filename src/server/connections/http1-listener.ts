@@ -8,7 +8,6 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Boundary } from "../../common/boundary.ts";
@@ -18,9 +17,10 @@ import type { ServerTls } from "../../security/tls/server-tls.ts";
 import type { Quota } from "../limits/quotas.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { AcceptedSockets } from "./accepted-sockets.ts";
-import { CertifiedPeers, type ClientRefused, serverOptionsOf } from "./certified-peers.ts";
+import type { ClientRefused } from "./certified-peers.ts";
 import { listenOn } from "./listener.ts";
 import { keepWhilePaused } from "./tls-backpressure.ts";
+import { type HandshakeOutcome, type HandshakeTurns, TlsHandshakes } from "./tls-handshakes.ts";
 
 /** How often Node looks for requests that take too long. */
 const CHECK_INTERVAL_MS = 1_000;
@@ -36,6 +36,7 @@ export interface Http1ListenerOptions {
   readonly sharesPort: boolean;
   /** Default: nobody is told. */
   readonly refusedClient?: ClientRefused;
+  readonly turns: HandshakeTurns;
   readonly serve: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
@@ -44,15 +45,15 @@ export class Http1Listener {
   readonly #server: HttpServer;
   readonly #sockets: AcceptedSockets;
   /** Undefined: without TLS. */
-  readonly #certified: CertifiedPeers | undefined;
+  readonly #handshakes: TlsHandshakes | undefined;
   readonly #sinceMs = new WeakMap<Socket, number>();
   #retired = false;
 
   constructor(options: Http1ListenerOptions) {
-    const { limits, clock, boundary, tls, quota, refusedClient } = options;
+    const { limits, clock, boundary, tls, quota, refusedClient, turns } = options;
     this.#options = options;
     this.#sockets = new AcceptedSockets(quota, boundary);
-    const http = {
+    this.#server = createHttpServer({
       ServerResponse: earlyResponses(boundary, clock),
       noDelay: true,
       maxHeaderSize: limits.headersMaxBytes,
@@ -60,24 +61,19 @@ export class Http1Listener {
       requestTimeout: limits.halfCloseMaxMs,
       keepAliveTimeout: limits.connectionIdleMs,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
-    };
-    if (tls === undefined) this.#server = createHttpServer(http);
-    else {
-      const server = createHttpsServer({ ...http, ...this.#httpsOf(tls) });
-      this.#certified = new CertifiedPeers(server, tls, { clock, boundary, refusedClient });
-      this.#server = server;
-    }
+    });
+    this.#handshakes =
+      tls && new TlsHandshakes(tls, { protocol: "http/1.1", limits, clock, boundary, refusedClient, turns });
     this.#server.maxHeadersCount = limits.headersMaxPairs;
-    // Before Node's own listener, which would begin to serve.
-    this.#server.prependListener(
-      "connection",
-      boundary.guard(undefined, (socket: Socket) => {
-        this.#sockets.add(socket);
-      }),
-    );
+    // Node's own listener begins to serve: behind the handshake, where there is one.
+    const [serveHttp] = this.#server.listeners("connection");
+    this.#server.removeAllListeners("connection");
+    const begin = (socket: Socket): void => {
+      if (serveHttp !== undefined) Reflect.apply(serveHttp, this.#server, [socket]);
+    };
     this.#server.on(
-      "secureConnection",
-      boundary.guard(undefined, (socket: TLSSocket) => this.#identify(socket)),
+      "connection",
+      boundary.guard(undefined, (socket: Socket) => this.#accept(socket, begin)),
     );
     this.#server.on(
       "request",
@@ -101,8 +97,13 @@ export class Http1Listener {
     return listenOn(this.#server, { host, port, reusePort: this.#options.sharesPort });
   }
 
+  /** TLS handshakes by outcome. Undefined: without TLS. */
+  get handshakes(): Readonly<Record<HandshakeOutcome, number>> | undefined {
+    return this.#handshakes?.counts;
+  }
+
   replaceTls(tls: ServerTls): void {
-    this.#certified?.replace(tls);
+    this.#handshakes?.replace(tls);
   }
 
   /** Accepts no connection any more; each open one ends with its request. */
@@ -119,23 +120,18 @@ export class Http1Listener {
 
   destroy(): void {
     this.#server.close();
-    this.#certified?.close();
+    this.#handshakes?.close();
     this.#sockets.destroyAll();
   }
 
-  #httpsOf(tls: ServerTls) {
-    const { boundary, limits } = this.#options;
-    return { ...serverOptionsOf(tls, "http/1.1", boundary), handshakeTimeout: limits.handshakeMaxMs };
-  }
-
-  #identify(socket: TLSSocket): void {
-    const { boundary, tls } = this.#options;
-    boundary.contain(socket);
-    keepWhilePaused(socket, boundary);
-    // Every error of a socket also closes it.
-    socket.on("error", () => {});
-    if (tls?.asksClients !== true) return;
-    if (this.#certified?.identify(socket) === undefined) socket.destroy();
+  #accept(socket: Socket, begin: (socket: Socket) => void): void {
+    if (!this.#sockets.add(socket)) return;
+    if (this.#handshakes === undefined) begin(socket);
+    else
+      this.#handshakes.begin(socket, (encrypted: TLSSocket) => {
+        begin(encrypted);
+        keepWhilePaused(encrypted, this.#options.boundary);
+      });
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {

@@ -86,9 +86,11 @@ export function createConnections(server: Server, options: ConnectionsOptions): 
     streamBounds,
     serveByGrpcJs: sessions.serveStream,
   });
-  const accelerated = accelerator && new AcceleratedConnections(accelerator, { limits, clock, boundary });
+  const accelerated =
+    accelerator && new AcceleratedConnections(accelerator, { limits, clock, boundary, turns: register });
   const handshakes =
-    tls && new TlsHandshakes(tls, { limits, clock, boundary, refusedClient, turns: register });
+    tls &&
+    new TlsHandshakes(tls, { protocol: "h2", limits, clock, boundary, refusedClient, turns: register });
 
   /** A socket with or without TLS. */
   const serve = (socket: Socket, peer?: Principal): void => {

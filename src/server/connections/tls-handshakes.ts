@@ -26,24 +26,26 @@ export type HandshakeOutcome = "completed" | "failed" | "refused" | "late" | "di
 const CLOSED = "ECONNRESET";
 
 interface TlsHandshakesDeps extends CertifiedPeersDeps {
+  /** A client that names none speaks HTTP/1.1. */
+  readonly protocol: "h2" | "http/1.1";
   readonly limits: Pick<TransportLimits, "handshakeMaxMs" | "handshakesMax">;
-  readonly turns: Turns;
+  readonly turns: HandshakeTurns;
 }
 
-type Turns = Pick<CallRegister, "arrived" | "boundReading" | "inTurn" | "spend">;
+export type HandshakeTurns = Pick<CallRegister, "arrived" | "boundReading" | "inTurn" | "spend">;
 
 /** One that is under way. */
 class Handshake {
   readonly socket: Socket;
   readonly done: (encrypted: TLSSocket, peer: Principal | undefined) => void;
-  readonly #turns: Turns;
+  readonly #turns: HandshakeTurns;
   readonly #late: Timer;
   /** TLS reads what its client says. */
   isBegun = false;
   isSettled = false;
   #stopReading: (() => void) | undefined;
 
-  constructor(socket: Socket, done: Handshake["done"], late: Timer, turns: Turns) {
+  constructor(socket: Socket, done: Handshake["done"], late: Timer, turns: HandshakeTurns) {
     this.socket = socket;
     this.done = done;
     this.#late = late;
@@ -92,7 +94,7 @@ export class TlsHandshakes {
     this.#deps = deps;
     this.#asksClients = tls.asksClients;
     this.#server = createServer({
-      ...serverOptionsOf(tls, "h2", deps.boundary),
+      ...serverOptionsOf(tls, deps.protocol, deps.boundary),
       // Node's own limit is on silence alone, and begins again with each byte.
       handshakeTimeout: 2 * deps.limits.handshakeMaxMs,
     });
@@ -164,8 +166,8 @@ export class TlsHandshakes {
     const ends = endsOf(encrypted);
     const handshake = ends === undefined ? undefined : this.#open.get(ends);
     if (ends !== undefined && handshake !== undefined) this.#settle(ends, handshake);
-    // A client that names no protocol, and so does not speak HTTP/2, completes it too.
-    const speaks = encrypted.alpnProtocol === "h2";
+    // A client that names no protocol completes it too.
+    const speaks = (encrypted.alpnProtocol || "http/1.1") === this.#deps.protocol;
     const peer = this.#asksClients && speaks ? this.#peers.identify(encrypted) : undefined;
     const isRefused = this.#asksClients && peer === undefined;
     this.counts[speaks ? (isRefused ? "refused" : "completed") : "failed"] += 1;

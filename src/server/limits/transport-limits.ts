@@ -6,7 +6,7 @@ export interface TransportLimits {
   readonly connectionsMax: number;
   /** How long a TLS handshake may take. */
   readonly handshakeMaxMs: number;
-  /** TLS handshakes under way on each worker; beyond it the oldest is given up. */
+  /** TLS handshakes under way on each port of a worker; beyond it the oldest is given up. */
   readonly handshakesMax: number;
   /** Concurrent calls of one connection: what its SETTINGS advertise. */
   readonly connectionMaxStreams: number;

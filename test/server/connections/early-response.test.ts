@@ -10,9 +10,11 @@ import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/common/clock.ts";
 import type { ServerTls } from "../../../src/security/tls/server-tls.ts";
+import { createOpenCalls } from "../../../src/server/calls/registry.ts";
 import { Http1Listener } from "../../../src/server/connections/http1-listener.ts";
 import { createProcessBounds } from "../../../src/server/limits/quotas.ts";
 import { resolveTransportLimits, type TransportLimits } from "../../../src/server/limits/transport-limits.ts";
+import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import { createAuthority } from "../../support/certificates.ts";
 import { eventually } from "../../support/eventually.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
@@ -37,6 +39,11 @@ async function start(encrypts: boolean, serve: Serve, limits: Partial<TransportL
     clientAuthorities: [],
     expiresAtMs: Number.POSITIVE_INFINITY,
   };
+  const calls = createOpenCalls(systemClock, createNoTelemetry(), loudBoundary, {
+    ...transport,
+    receiveMaxBytes: 1,
+  });
+  undo.push(() => calls.close());
   const listener = new Http1Listener({
     limits: transport,
     clock: systemClock,
@@ -44,6 +51,7 @@ async function start(encrypts: boolean, serve: Serve, limits: Partial<TransportL
     tls: encrypts ? tls : undefined,
     quota: createProcessBounds(transport).connections,
     sharesPort: false,
+    turns: calls.register,
     serve,
   });
   undo.push(() => listener.destroy());
