@@ -19,6 +19,10 @@ class Pool {
     this.#maxBytes = maxBytes;
   }
 
+  get bytes(): number {
+    return this.#freeBytes;
+  }
+
   /** Memory of at least `bytes`, not much more. Undefined: there is none. */
   take(bytes: number): Buffer | undefined {
     for (let index = this.#free.length - 1; index >= 0; index--) {
@@ -38,14 +42,9 @@ class Pool {
       const oldest = this.#free.shift();
       if (oldest === undefined) return;
       this.#freeBytes -= oldest.length;
-      free(oldest);
+      freeMemory(oldest);
     }
   }
-}
-
-/** At once, and not with the next full collection. */
-function free({ buffer }: Buffer): void {
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 const SMALL_MAX_BYTES = MIB;
@@ -55,6 +54,11 @@ const LARGE_MAX_BYTES = 5 * MIB;
 const small = new Pool(8 * MIB);
 /** What one connection may have under way comes and goes by a few of the largest answers. */
 const large = new Pool(16 * MIB);
+
+/** What the pool has that nobody uses. */
+export function pooledBytes(): number {
+  return small.bytes + large.bytes;
+}
 
 /** Memory of at least `bytes`, not much more, and not cleared. The caller owns it until `returnMemory`. */
 export function takeMemory(bytes: number): Buffer {
@@ -67,5 +71,17 @@ export function takeMemory(bytes: number): Buffer {
 export function returnMemory(memory: Buffer): void {
   if (memory.length <= SMALL_MAX_BYTES) small.give(memory);
   else if (memory.length <= LARGE_MAX_BYTES) large.give(memory);
-  else free(memory);
+  else freeMemory(memory);
+}
+
+/** Smaller ones are cheaper to leave to the next young collection. */
+const FREED_MIN_BYTES = 8 * KIB;
+
+/**
+ * Frees a buffer that has its memory to itself, at once and not with a collection: what outlives a young one is freed by the next full one,
+ * and much of that at once leaves holes in the heap of the allocator. Nobody may use it any longer. Does nothing with others.
+ */
+export function freeMemory({ buffer, length }: Buffer): void {
+  if (length >= FREED_MIN_BYTES && length === buffer.byteLength && buffer instanceof ArrayBuffer)
+    buffer.transfer(0);
 }

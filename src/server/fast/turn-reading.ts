@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import { freeMemory } from "../../codec/framing/message-memory.ts";
 import type { Boundary } from "../../common/boundary.ts";
 import { NO_BUFFER } from "../../common/bytes.ts";
 import type { Reading } from "../limits/readers.ts";
@@ -15,7 +16,7 @@ export interface BytesReader {
   readonly closed: boolean;
   /** The peer takes too little of what is sent to it: nothing more is to be read until it does. */
   readonly isOverfull: boolean;
-  /** Returns how far it came, which is less after `suspend()`. */
+  /** Returns how far it came, which is less after `suspend()`. What it has read is the caller's again. */
   read(bytes: Buffer): number;
   suspend(): void;
 }
@@ -33,6 +34,8 @@ export class TurnReading implements Reading {
   readonly #reader: BytesReader;
   /** What has come, and waits for its turn. */
   #rest: Buffer = NO_BUFFER;
+  /** The memory that it lies in. */
+  #memory: Buffer = NO_BUFFER;
   /** Nothing is read in this turn. */
   #isStopped = false;
   readonly #counts: ReadingCounts;
@@ -47,15 +50,16 @@ export class TurnReading implements Reading {
     boundary.contain(socket).on("drain", () => this.readRest());
   }
 
-  /** Takes what has come. */
+  /** Takes what has come, which is then its own. */
   take(chunk: Buffer): void {
+    const arrivedBytes = chunk.length;
     if (this.#rest.length > 0 || this.#isStopped || this.#reader.isOverfull) {
-      this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+      this.#keep(chunk);
       stopSocket(this.#socket);
       this.#hold();
-    } else this.#read(chunk);
+    } else this.#read(chunk, chunk);
     // Whatever becomes of it: also what comes for streams that are over has to be read.
-    this.#counts.arrived(chunk.length);
+    this.#counts.arrived(arrivedBytes);
   }
 
   get unreadBytes(): number {
@@ -84,15 +88,15 @@ export class TurnReading implements Reading {
 
   readRest(): void {
     if (!this.#mayRead) return;
-    const rest = this.#rest;
-    this.#rest = NO_BUFFER;
-    if (rest.length > 0) this.#read(rest);
+    const [rest, memory] = [this.#rest, this.#memory];
+    this.#setRest(NO_BUFFER, NO_BUFFER);
+    if (rest.length > 0) this.#read(rest, memory);
     if (this.#rest.length === 0 && this.#mayRead) startSocket(this.#socket);
   }
 
   /** Nothing more is read. */
   drop(): void {
-    this.#rest = NO_BUFFER;
+    this.#setRest(NO_BUFFER, NO_BUFFER);
     this.#holdBytes(0);
   }
 
@@ -115,11 +119,31 @@ export class TurnReading implements Reading {
     return !(this.#reader.closed || this.#isStopped || this.#reader.isOverfull);
   }
 
-  #read(chunk: Buffer): void {
-    const read = this.#reader.read(chunk);
+  #keep(chunk: Buffer): void {
+    if (this.#rest.length === 0) {
+      this.#setRest(chunk, chunk);
+      return;
+    }
+    const both = Buffer.concat([this.#rest, chunk]);
+    freeMemory(this.#memory);
+    freeMemory(chunk);
+    this.#setRest(both, both);
+  }
+
+  /** `memory`: what the bytes lie in. */
+  #read(bytes: Buffer, memory: Buffer): void {
+    const comeBytes = bytes.length;
+    const read = this.#reader.read(bytes);
     if (this.#reader.closed) return;
-    if (read < chunk.length) this.#rest = chunk.subarray(read);
-    if (read < chunk.length || this.#reader.isOverfull) stopSocket(this.#socket);
+    const isWhole = read === comeBytes;
+    if (isWhole) freeMemory(memory);
+    else this.#setRest(bytes.subarray(read), memory);
+    if (!isWhole || this.#reader.isOverfull) stopSocket(this.#socket);
     this.#hold();
+  }
+
+  #setRest(rest: Buffer, memory: Buffer): void {
+    this.#rest = rest;
+    this.#memory = memory;
   }
 }

@@ -4,6 +4,7 @@
  * much behind, and at most once in 20 seconds. What the first one leaves may have been on its way to be freed, as of
  * connections that were just closed: so it is asked for again, a few times.
  */
+import { pooledBytes } from "../../codec/framing/message-memory.ts";
 import { collectFully } from "./full-collection.ts";
 
 const MIB = 1024 * 1024;
@@ -16,7 +17,7 @@ const SETTLE_MS = 1_000;
 const COLLECTIONS_MAX = 3;
 
 export interface MemoryReturnDeps {
-  /** The bytes of all buffers of this thread, those included that nobody uses. */
+  /** The bytes of all buffers of this thread, those included that nobody uses, but for those that wait in the pool to be used again. */
   readonly bufferBytes: () => number;
   /** Makes a full collection. */
   readonly collect: () => void;
@@ -69,5 +70,5 @@ export class MemoryReturn {
 
 function bufferBytes(): number {
   const { arrayBuffers, external } = process.memoryUsage();
-  return Math.max(arrayBuffers, external);
+  return Math.max(arrayBuffers, external) - pooledBytes();
 }
