@@ -284,6 +284,12 @@ export const instruments = {
     "{connection}",
     "Connections that were closed at once since there were connectionsMax of them",
   ),
+  stalledConnections: row(
+    "counter",
+    "meshcache.connections.stalled",
+    "{connection}",
+    "Connections that were ended since their peers did not take what was sent to them",
+  ),
   drainCuts: row(
     "counter",
     "meshcache.connections.cut",

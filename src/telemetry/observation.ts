@@ -62,6 +62,7 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
   const shed = byLabel(instruments.shedOperations, "meshcache.operation", () => thread.shedOperations());
   const deferred = single(instruments.deferredCalls, () => thread.deferredCalls());
   const refused = single(instruments.connectionsRefused, () => thread.refusedConnections());
+  const stalled = single(instruments.stalledConnections, () => thread.stalledConnections());
   const cuts = single(instruments.drainCuts, () => thread.drainCuts());
   const overflows = byLabel(instruments.queueOverflows, "meshcache.bound", () => thread.queueOverflows());
   const refusedOperations = byLabel(instruments.refusedOperations, "meshcache.reason", () =>
@@ -77,6 +78,7 @@ export function observeThread(meter: Meter, thread: ThreadObservation): () => vo
     shed,
     deferred,
     refused,
+    stalled,
     cuts,
     overflows,
     refusedOperations,

@@ -115,6 +115,8 @@ export interface ThreadObservation {
   deferredCalls(): number;
   /** Counter: connections that were closed at once since there were too many. */
   refusedConnections(): number;
+  /** Counter: connections that were ended since their peers took nothing. */
+  stalledConnections(): number;
   /** Counter: connections that were ended since a drain took too long. */
   drainCuts(): number;
   /** Counter, by what was full: how often a stream waited since a queue of frames was full. */

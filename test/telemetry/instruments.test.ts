@@ -28,6 +28,7 @@ const gauges = {
   shedOperations: () => ({ get: 1, set: 2 }),
   deferredCalls: () => 6,
   refusedConnections: () => 7,
+  stalledConnections: () => 9,
   drainCuts: () => 8,
   queueOverflows: () => ({ stream: 1, process: 0, connection: 2 }),
   refusedOperations: () => ({ FIELD_INVALID: 3 }),

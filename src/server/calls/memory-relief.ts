@@ -1,6 +1,6 @@
 /**
  * Ends calls when more is held than connections may share, which takes many connections. Those calls end whose peer has
- * neither sent nor taken anything for a second. Holders pay that hold at least as much as the average, the largest first: a
+ * neither sent nor taken anything for a second; before them connections whose peers have taken nothing of answers that were cut off. Holders pay that hold at least as much as the average, the largest first: a
  * principal of the policy with all its connections, or a connection of nobody who is known. Of one holder the oldest calls end
  * first, on connections that hold at least as much as its average. The same happens to a principal that holds most of what it
  * alone may.
@@ -10,6 +10,7 @@ import type { HeldMemory } from "../../security/access/meter.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import { type MemoryAccount, SHARED_PART } from "../limits/memory-account.ts";
 import type { ListedCall } from "./call-list.ts";
+import type { CutAnswers } from "./cut-answers.ts";
 import type { StallGuard } from "./stall-guard.ts";
 
 const PATIENCE_MS = 1_000;
@@ -20,12 +21,14 @@ type Holder = HeldMemory | ConnectionMemory;
 export class MemoryRelief {
   readonly #memory: MemoryAccount;
   readonly #stalls: StallGuard;
+  readonly #cuts: CutAnswers;
   readonly #patienceMs: number;
 
   /** `stallMaxMs`: a peer has no more time than that in any case. */
-  constructor(memory: MemoryAccount, stalls: StallGuard, stallMaxMs: number) {
+  constructor(memory: MemoryAccount, stalls: StallGuard, cuts: CutAnswers, stallMaxMs: number) {
     this.#memory = memory;
     this.#stalls = stalls;
+    this.#cuts = cuts;
     this.#patienceMs = Math.min(PATIENCE_MS, stallMaxMs);
   }
 
@@ -33,14 +36,24 @@ export class MemoryRelief {
     for (const [principal, ofPrincipal] of overLimit(calls)) {
       this.#cut(ofPrincipal, principal.bytes - SHARED_PART * principal.maxBytes, nowMs);
     }
-    let excessBytes = this.#memory.excessBytes();
-    if (excessBytes === 0) return;
+    if (this.#memory.excessBytes() === 0) return;
+    this.#endUntaken(nowMs);
+    // What is on its way leaves, or its connection is ended soon: to cut others would free no more.
+    let excessBytes = this.#memory.excessBytes() - this.#cuts.bytes;
+    if (excessBytes <= 0) return;
     const holders = callsOf(calls, ({ memory }) => memory && (memory.principal ?? memory));
     const sizes = [...holders].map(([, of]) => ({ of, bytes: heldBytesOf(of) }));
     const averageBytes = sizes.reduce((sum, { bytes }) => sum + bytes, 0) / sizes.length;
     for (const { of, bytes } of sizes.sort((one, other) => other.bytes - one.bytes)) {
       if (excessBytes <= 0 || bytes < averageBytes) return;
       excessBytes -= this.#cut(of, excessBytes, nowMs);
+    }
+  }
+
+  #endUntaken(nowMs: number): void {
+    for (const session of this.#cuts.untaken(nowMs - this.#patienceMs)) {
+      if (this.#memory.excessBytes() === 0) return;
+      this.#stalls.endConnection(session);
     }
   }
 

@@ -27,6 +27,7 @@ import { Turns } from "../limits/turns.ts";
 import { JUDGE_WORK_BYTES, LEFT_CALL_WORK_BYTES, STREAM_WORK_BYTES } from "../limits/work.ts";
 import type { ListedCall } from "./call-list.ts";
 import { ConnectionList } from "./connection-list.ts";
+import { CutAnswers } from "./cut-answers.ts";
 import { EmptySignal } from "./empty-signal.ts";
 import type { CallSession } from "./http2-stream.ts";
 import { MemoryRelief } from "./memory-relief.ts";
@@ -50,6 +51,8 @@ export interface CallRegister {
   arrived(session: object, bytes: number): void;
   /** What a connection has brought waits behind answers that its peer does not take. Negative: it does no longer. */
   unread(session: CallSession, bytes: number): void;
+  /** The socket still reads so many bytes of answers whose streams are over. Negative: it does no longer. */
+  cutOff(session: CallSession, bytes: number): void;
   /**
    * Runs what begins or ends connections, which calls `spend`: now, if the turn has room. What waits for the same owner runs in its
    * order, and shares turns as a connection does.
@@ -78,6 +81,8 @@ export interface OpenCalls {
   readonly memory: MemoryAccount;
   /** How many full collections were asked for, to give memory back. */
   readonly collections: number;
+  /** How many were ended, since their peers took nothing. */
+  readonly stalledConnections: number;
   readonly overload: Overload;
   readonly throughput: Throughput;
   readonly load: LoadHistory;
@@ -109,7 +114,8 @@ export function createOpenCalls(
   /** The streaming calls that are counted for their principals. */
   const meteredStreams = new Map<ListedCall, Meter>();
   const stalls = new StallGuard(limits.stallMaxMs, boundary);
-  const relief = new MemoryRelief(memory, stalls, Math.min(limits.stallMaxMs, limits.halfCloseMaxMs));
+  const cuts = new CutAnswers();
+  const relief = new MemoryRelief(memory, stalls, cuts, Math.min(limits.stallMaxMs, limits.halfCloseMaxMs));
   const memoryReturn = new MemoryReturn();
   const heapReturn = new HeapReturn();
   const signals = observeSignals(memory, limits.residentMaxBytes);
@@ -148,6 +154,7 @@ export function createOpenCalls(
     },
     arrived: (session, bytes) => memory.arrived(session, bytes),
     unread: (session, bytes) => memory.unread(session, bytes),
+    cutOff: (session, bytes) => cuts.add(session, bytes, nowMs),
     inTurn(owner, run) {
       const line = memory.of(owner);
       if (turns.admits(line)) run();
@@ -276,6 +283,9 @@ export function createOpenCalls(
     connections,
     get collections() {
       return memoryReturn.collections + heapReturn.collections;
+    },
+    get stalledConnections() {
+      return stalls.ended;
     },
     get size() {
       return calls.size;

@@ -5,6 +5,8 @@ import type { ListedCall } from "./call-list.ts";
 import type { CallSession } from "./http2-stream.ts";
 
 export class StallGuard {
+  /** Connections that were ended. */
+  ended = 0;
   readonly #stallMaxMs: number;
   readonly #boundary: Boundary;
   /** Connections that have not answered a ping. */
@@ -29,9 +31,15 @@ export class StallGuard {
   /** What a connection already has to send is freed only with the connection. */
   cut({ stream }: ListedCall): void {
     const { session } = stream;
-    if (session !== undefined && this.#unanswered.has(session)) session.destroy();
+    if (session !== undefined && this.#unanswered.has(session)) this.endConnection(session);
     else if (stream.closed) stream.destroy();
     else stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  endConnection(session: CallSession): void {
+    if (session.destroyed) return;
+    this.ended += 1;
+    session.destroy();
   }
 
   #ping(session: CallSession | undefined): void {

@@ -7,6 +7,7 @@ import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts"
 import type { NoPromise } from "../../common/boundary.ts";
 import type { Clock } from "../../common/clock.ts";
 import type { CacheError } from "../../common/errors.ts";
+import { COPIED_MAX_BYTES } from "../../http2/frame-writer.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { CallSpan } from "../../telemetry/telemetry.ts";
 import type { ListedCall } from "../calls/call-list.ts";
@@ -82,6 +83,8 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   principal: Principal | undefined;
   #requestBytes = 0;
   #answerBytes = 0;
+  /** Of its answers, what its socket still reads behind the end of its stream. */
+  #cutBytes = 0;
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
 
@@ -143,7 +146,9 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     stream.on("aborted", () => setImmediate(this.guard(() => stream.destroy())));
     stream.on("close", () => {
       this.holdRequest(0);
+      const bytes = this.#answerBytes;
       this.freeAnswer();
+      this.cutOff(bytes);
       this.deps.register.end(this, status.CANCELLED);
     });
     const isEntered = this.deps.register.begin(this, this.#header);
@@ -190,6 +195,23 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
     if (bytes === 0) return;
     this.#answerBytes = 0;
     this.memory?.addAnswer(-bytes);
+  }
+
+  /** Its stream is over, and its socket still reads so many bytes of its answers, until `written`. It has a copy of small ones. */
+  protected cutOff(bytes: number): void {
+    if (bytes > COPIED_MAX_BYTES) this.#addCut(bytes);
+  }
+
+  /** Its socket does not read an answer any more. */
+  protected written(bytes: number): void {
+    if (this.#cutBytes > 0) this.#addCut(-Math.min(bytes, this.#cutBytes));
+  }
+
+  #addCut(bytes: number): void {
+    const { session } = this.stream;
+    this.#cutBytes += bytes;
+    this.memory?.addUnread(bytes);
+    if (session !== undefined) this.deps.register.cutOff(session, bytes);
   }
 
   /** The span, which the register has started. */

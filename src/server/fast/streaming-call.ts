@@ -63,6 +63,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
       return;
     }
     stream.on("close", () => {
+      this.cutOff(this.#sendingBytes);
       this.#splitter.drop();
       this.#reader?.closed();
     });
@@ -94,12 +95,13 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     stream.write(
       frame.bytes,
       this.guard((error?: Error | null) => {
+        this.#sendingBytes -= heldBytes;
+        this.written(heldBytes);
         if (error) {
           frame.release();
           return;
         }
         this.#sending -= 1;
-        this.#sendingBytes -= heldBytes;
         if (!this.answered) this.sendingSinceMs = this.#sending > 0 ? this.deps.register.nowMs() : undefined;
         frame.release();
         taken(heldBytes);

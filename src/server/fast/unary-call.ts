@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
-import { returnMemory, STEP_BYTES, takeMemory } from "../../codec/framing/message-memory.ts";
+import { freeMemory, returnMemory, STEP_BYTES, takeMemory } from "../../codec/framing/message-memory.ts";
 import { encodeFrame } from "../../codec/messages.ts";
 import { NO_BUFFER } from "../../common/bytes.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
@@ -37,8 +37,9 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   readonly streaming = false;
   /** What has come of the request, its prefix included, and behind it room for more. */
   #memory: Buffer = NO_BUFFER;
-  /** The pooled memory that the request lies in, as long as anybody may read it. Undefined: it is not pooled. */
-  #pooled: Buffer | undefined;
+  /** What the request lies in, as long as anybody may read it. */
+  #owned: Buffer | undefined;
+  #isPooled = false;
   #receivedBytes = 0;
   /** Its handler has the request, until it settles. */
   #ran = false;
@@ -79,6 +80,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     this.#receivedBytes += chunk.length;
     if (before === 0) {
       this.#memory = chunk;
+      this.#owned = chunk;
       return;
     }
     if (this.#receivedBytes > this.#memory.length) {
@@ -90,16 +92,19 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
       this.#memory.copy(grown, 0, 0, before);
       this.#freeRequest();
       this.#memory = grown;
-      this.#pooled = pooled;
+      this.#owned = grown;
+      this.#isPooled = pooled !== undefined;
     }
     chunk.copy(this.#memory, before);
   }
 
   /** Nobody reads the request any more. */
   #freeRequest(): void {
-    if (this.#pooled === undefined) return;
-    returnMemory(this.#pooled);
-    this.#pooled = undefined;
+    const owned = this.#owned;
+    if (owned === undefined) return;
+    this.#owned = undefined;
+    if (this.#isPooled) returnMemory(owned);
+    else freeMemory(owned);
   }
 
   /** As its prefix says; 0 until that has come. */
@@ -193,15 +198,17 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
 
   #send(frame: GrpcFrame): void {
     const { stream } = this;
+    const { heldBytes } = frame;
     if (!this.fits(frame) || !this.setStatus(status.OK)) return;
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
     stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
-    this.holdAnswer(frame.heldBytes);
+    this.holdAnswer(heldBytes);
     stream.end(
       frame.bytes,
       this.guard(() => {
         frame.release();
         this.freeAnswer();
+        this.written(heldBytes);
       }),
     );
   }
