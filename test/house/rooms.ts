@@ -30,7 +30,7 @@ export const rooms: Rooms = {
   "store/api": [],
   rpc: ["codec", "codec/fast", "codec/framing", "common", "gen", "security/access", "store/api"],
   http2: ["common"],
-  "server/limits": ["common", "http2", "security/access"],
+  "server/limits": ["codec/framing", "common", "http2", "security/access"],
   telemetry: ["store/api"],
   "server/calls": [
     "codec",
