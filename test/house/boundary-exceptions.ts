@@ -32,11 +32,7 @@ export const exceptions: Exceptions = {
   },
   "src/server/connections/listener.ts": { "listener.once": SETTLES, "listener.listen": SETTLES },
   "src/server/connections/tls-handshakes.ts": { "socket.once": "contained when it was accepted" },
-  "src/server/fast/call.ts": {
-    "stream.on": CALL_STREAM,
-    "stream.once": CALL_STREAM,
-    "this.span.end": NO_CALLBACK,
-  },
+  "src/server/fast/call.ts": { "this.span.end": NO_CALLBACK },
   "src/server/fast/accelerator.ts": { "connection.once": "guards its listener" },
   "src/server/fast/many-streams-session.ts": {
     "socket.on": "ManyStreamsConnection contains it",
@@ -62,8 +58,6 @@ export const exceptions: Exceptions = {
     "this.session.sendData": TAKEN,
     "this.write": TAKEN,
   },
-  "src/server/fast/streaming-call.ts": { "stream.on": CALL_STREAM },
-  "src/server/fast/unary-call.ts": { "stream.on": CALL_STREAM, "stream.once": CALL_STREAM },
   "src/server/grpc-js/interceptor.ts": {
     "stream.on": CALL_STREAM,
     "stream.once": CALL_STREAM,

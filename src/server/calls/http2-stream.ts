@@ -43,6 +43,26 @@ export interface CallStream extends ListedStream {
   resume(): unknown;
 }
 
+/** Is told what happens to a stream. What it throws ends the stream. */
+export interface StreamReader {
+  /** Bytes of the request have come. */
+  dataCame(chunk: Buffer): void;
+  /** The request is whole. */
+  requestEnded(): void;
+  /** The bytes of the answer were sent. */
+  trailersWanted(): void;
+  streamClosed(): void;
+}
+
+/** A stream of the own HTTP/2. */
+export interface OwnStream extends CallStream {
+  /**
+   * Tells this reader what it would emit, and nobody else. A call with listeners takes a kilobyte more, which a young collection copies
+   * for each call that waits.
+   */
+  readBy(reader: StreamReader): void;
+}
+
 export interface RespondOptions {
   /** The headers are the whole answer. */
   readonly endStream?: boolean;

@@ -8,7 +8,7 @@ import { status } from "@grpc/grpc-js";
 import type { Rng } from "../../common/random.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import { admitStream, refuse } from "../calls/header-validation.ts";
-import type { CallSession, CallStream } from "../calls/http2-stream.ts";
+import type { CallSession, CallStream, OwnStream } from "../calls/http2-stream.ts";
 import type { ServedMethod } from "../calls/methods.ts";
 import type { FrameFloods } from "../limits/frame-guard.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
@@ -46,7 +46,7 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
   const takeCall = createRouter(deps.methods, deps);
   const serveCallOr =
     (serveOther: ServeOther) =>
-    (stream: CallStream, headers: IncomingHttpHeaders): void => {
+    (stream: OwnStream, headers: IncomingHttpHeaders): void => {
       if (!admitStream(stream, headers, deps.transport.headersMaxBytes)) return;
       if (!takeCall(stream, headers)) serveOther(stream, headers);
     };

@@ -19,7 +19,7 @@ import {
   type HandlerDeps,
   toContext,
 } from "../calls/handler.ts";
-import type { CallStream } from "../calls/http2-stream.ts";
+import type { OwnStream, StreamReader } from "../calls/http2-stream.ts";
 import type { CallRegister, HeaderReader } from "../calls/registry.ts";
 import { toServiceError } from "../calls/service-error.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
@@ -62,9 +62,9 @@ const ANSWER_TOO_LARGE: Refusal = {
   details: "an answer larger than may be sent",
 };
 
-export abstract class FastCall<Method extends MethodKind> implements ListedCall {
+export abstract class FastCall<Method extends MethodKind> implements ListedCall, StreamReader {
   readonly method: Method;
-  readonly stream: CallStream;
+  readonly stream: OwnStream;
   abstract readonly streaming: boolean;
   abstract recount(): void;
   protected readonly deps: FastCallDeps;
@@ -81,6 +81,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   sendingSinceMs: number | undefined;
   memory: ConnectionMemory | undefined;
   principal: Principal | undefined;
+  #trailers = OK_TRAILERS;
   #requestBytes = 0;
   #answerBytes = 0;
   /** Of its answers, what its socket still reads behind the end of its stream. */
@@ -88,7 +89,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
   older: ListedCall | undefined;
   newer: ListedCall | undefined;
 
-  constructor(method: Method, stream: CallStream, headers: IncomingHttpHeaders, deps: FastCallDeps) {
+  constructor(method: Method, stream: OwnStream, headers: IncomingHttpHeaders, deps: FastCallDeps) {
     this.method = method;
     this.stream = stream;
     this.#headers = headers;
@@ -140,20 +141,27 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
 
   /** Lists it in the register. False: it was refused, since its connection has too many streams. */
   protected enter(): boolean {
-    const { stream } = this;
-    // Node closes a stream that its peer has reset only when it was read to the end, and a paused one never is. A stream
-    // that this side closes is aborted too, before its RST_STREAM is sent: hence setImmediate.
-    stream.on("aborted", () => setImmediate(this.guard(() => stream.destroy())));
-    stream.on("close", () => {
-      this.holdRequest(0);
-      const bytes = this.#answerBytes;
-      this.freeAnswer();
-      this.cutOff(bytes);
-      this.deps.register.end(this, status.CANCELLED);
-    });
+    this.stream.readBy(this);
     const isEntered = this.deps.register.begin(this, this.#header);
     this.#headers = undefined;
     return isEntered;
+  }
+
+  abstract dataCame(chunk: Buffer): void;
+  abstract requestEnded(): void;
+
+  streamClosed(): void {
+    this.holdRequest(0);
+    const bytes = this.#answerBytes;
+    this.freeAnswer();
+    this.cutOff(bytes);
+    this.deps.register.end(this, status.CANCELLED);
+  }
+
+  trailersWanted(): void {
+    this.stream.sendTrailers(this.#trailers);
+    // A reset now would go before them.
+    if (!this.halfClosed) setImmediate(this.guard(() => this.#leave()));
   }
 
   /** That of its connection, which the register has given it. */
@@ -257,13 +265,8 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall 
 
   /** Ends a stream whose headers were sent with `waitForTrailers`. */
   protected finish(trailers: OutgoingHttpHeaders): void {
-    const { stream } = this;
-    stream.once("wantTrailers", () => {
-      stream.sendTrailers(trailers);
-      // nghttp2 sends them right after this callback: a reset now would go before them.
-      setImmediate(this.guard(() => this.#leave()));
-    });
-    stream.end();
+    this.#trailers = trailers;
+    this.stream.end();
   }
 
   /** Otherwise a request that has not ended would keep its stream open (RFC 9113, section 8.1). */

@@ -7,17 +7,19 @@ import type { Boundary } from "../../common/boundary.ts";
 import { errorCode } from "../../http2/frame.ts";
 import type { Taken } from "../../http2/frame-writer.ts";
 import type { PeerStream, StreamState } from "../../http2/peer-stream.ts";
-import type { CallStream, RespondOptions } from "../calls/http2-stream.ts";
+import type { OwnStream, RespondOptions, StreamReader } from "../calls/http2-stream.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { ManyStreamsSession } from "./many-streams-session.ts";
+import { tell } from "./stream-reader.ts";
 
-export class ManyStreamsStream extends EventEmitter implements CallStream, PeerStream {
+export class ManyStreamsStream extends EventEmitter implements OwnStream, PeerStream {
   readonly state: StreamState;
   readonly session: ManyStreamsSession;
   headersSent = false;
   /** With which it was closed. */
   rstCode: number = errorCode.noError;
   readonly #boundary: Boundary;
+  #reader: StreamReader | undefined;
   #paused = false;
   #held: HeldBytes | undefined;
   #endEmitted = false;
@@ -46,10 +48,14 @@ export class ManyStreamsStream extends EventEmitter implements CallStream, PeerS
     return this.#held?.memoryBytes ?? 0;
   }
 
+  readBy(reader: StreamReader): void {
+    this.#reader = reader;
+  }
+
   /** What a listener throws ends the stream. */
   override emit(event: string, chunk?: Buffer): boolean {
     try {
-      return super.emit(event, chunk);
+      return this.#reader === undefined ? super.emit(event, chunk) : tell(this.#reader, event, chunk);
     } catch (error) {
       this.#boundary.caught(this, error);
       return true;

@@ -4,7 +4,7 @@
  */
 import type { IncomingHttpHeaders } from "node:http2";
 import { methodPath } from "../../codec/messages.ts";
-import type { CallStream } from "../calls/http2-stream.ts";
+import type { OwnStream } from "../calls/http2-stream.ts";
 import type { ServedMethod } from "../calls/methods.ts";
 import type { FastCallDeps } from "./call.ts";
 import { FastStreamingCall } from "./streaming-call.ts";
@@ -19,9 +19,9 @@ const CONTENT_TYPES: ReadonlySet<string | undefined> = new Set([
 const ENCODINGS: ReadonlySet<unknown> = new Set([undefined, "identity"]);
 
 /** True: the call is taken, and its stream with it. Its headers were validated. */
-export type TakeCall = (stream: CallStream, headers: IncomingHttpHeaders) => boolean;
+export type TakeCall = (stream: OwnStream, headers: IncomingHttpHeaders) => boolean;
 
-type BeginCall = (stream: CallStream, headers: IncomingHttpHeaders) => void;
+type BeginCall = (stream: OwnStream, headers: IncomingHttpHeaders) => void;
 
 export function createRouter(methods: readonly ServedMethod[], deps: FastCallDeps): TakeCall {
   const begin = new Map<string | undefined, BeginCall>();

@@ -27,7 +27,7 @@ import type { Taken } from "../../http2/frame-writer.ts";
 import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { SingleStreamConnection } from "../../http2/single-stream.ts";
 import type { Principal } from "../../security/identity/principal.ts";
-import type { CallStream } from "../calls/http2-stream.ts";
+import type { OwnStream } from "../calls/http2-stream.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
 import { DiscardedBytes, FAULT_GRACE_MS } from "./connection-end.ts";
@@ -42,7 +42,7 @@ interface SingleStreamSessionDeps {
   readonly boundary: Boundary;
   readonly floods: FrameFloods;
   /** Serves the call, or answers it with a status. */
-  readonly serveCall: (stream: CallStream, headers: Headers) => void;
+  readonly serveCall: (stream: OwnStream, headers: Headers) => void;
   /** Whose client certificate was verified. */
   readonly peer: Principal | undefined;
 }

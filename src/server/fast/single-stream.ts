@@ -3,10 +3,12 @@ import type { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import type { OutgoingHttpHeaders } from "node:http2";
 import type { Boundary } from "../../common/boundary.ts";
+import { NO_BUFFER } from "../../common/bytes.ts";
 import { errorCode } from "../../http2/frame.ts";
 import type { Taken } from "../../http2/frame-writer.ts";
-import type { CallSession, CallStream, RespondOptions } from "../calls/http2-stream.ts";
+import type { CallSession, OwnStream, RespondOptions, StreamReader } from "../calls/http2-stream.ts";
 import { HeldBytes } from "./held-bytes.ts";
+import { tell } from "./stream-reader.ts";
 
 /** The connection, as its stream uses it. */
 export interface StreamConnection extends CallSession {
@@ -37,11 +39,12 @@ interface SingleStreamDeps {
   readonly windowBytes: number;
 }
 
-export class SingleStream implements CallStream {
+export class SingleStream implements OwnStream {
   readonly session: StreamConnection;
   headersSent = false;
   readonly #boundary: Boundary;
   readonly #events = new EventEmitter<StreamEvents>();
+  #reader: StreamReader | undefined;
   #paused = false;
   readonly #held: HeldBytes;
   /** The peer's side has ended. */
@@ -70,6 +73,10 @@ export class SingleStream implements CallStream {
 
   get closed(): boolean {
     return this.session.closed;
+  }
+
+  readBy(reader: StreamReader): void {
+    this.#reader = reader;
   }
 
   on(event: "data", listener: (chunk: Buffer) => void): void;
@@ -127,7 +134,7 @@ export class SingleStream implements CallStream {
 
   /** Bytes of the request, which are the connection's again when the call returns. */
   receive(bytes: Buffer): void {
-    if (!this.#paused && this.#held.length === 0) this.#events.emit("data", bytes);
+    if (!this.#paused && this.#held.length === 0) this.#emit("data", bytes);
     else this.#held.add(bytes);
   }
 
@@ -141,7 +148,7 @@ export class SingleStream implements CallStream {
   /** The socket has taken something. */
   flushed(): void {
     if (this.#ending && this.session.flushed && !this.#answered && !this.closed) {
-      this.#events.emit("wantTrailers");
+      this.#emit("wantTrailers");
     }
   }
 
@@ -149,24 +156,32 @@ export class SingleStream implements CallStream {
   over(): void {
     this.#held.takeAll();
     // Emit "close" on the next tick, as node:http2 does.
-    process.nextTick(this.#boundary.guard(this, () => this.#events.emit("close")));
+    process.nextTick(this.#boundary.guard(this, () => this.#emit("close")));
   }
 
   /** Gives what was held to a reader that goes on. The reader may pause again. */
   #deliver(): void {
     if (this.#paused || this.closed) return;
     const held = this.#held.takeAll();
-    if (held.length > 0) this.#events.emit("data", held);
+    if (held.length > 0) this.#emit("data", held);
     // The reader may have paused again, or ended the call.
     if (this.#paused || this.closed) return;
     this.session.hold(false);
     if (this.#arrived) this.#emitEnd();
   }
 
+  #emit(event: "close" | "end" | "wantTrailers"): void;
+  #emit(event: "data", chunk: Buffer): void;
+  #emit(event: keyof StreamEvents, chunk?: Buffer): void {
+    if (this.#reader !== undefined) tell(this.#reader, event, chunk);
+    else if (event === "data") this.#events.emit(event, chunk ?? NO_BUFFER);
+    else this.#events.emit(event);
+  }
+
   #emitEnd(): void {
     if (this.#endEmitted) return;
     this.#endEmitted = true;
-    this.#events.emit("end");
+    this.#emit("end");
   }
 
   #sendHeaders(headers: OutgoingHttpHeaders, endStream: boolean): void {

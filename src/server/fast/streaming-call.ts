@@ -9,7 +9,7 @@ import type { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import { type CacheError, limitExceeded } from "../../common/errors.ts";
 import { undecodable } from "../calls/decode-request.ts";
 import type { RequestReader, StreamingCall } from "../calls/handler-call.ts";
-import type { CallStream } from "../calls/http2-stream.ts";
+import type { OwnStream } from "../calls/http2-stream.ts";
 import {
   ANSWER_HEADERS,
   COMPRESSED_REQUEST,
@@ -42,7 +42,7 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
 
   constructor(
     method: FastStreamingMethod,
-    stream: CallStream,
+    stream: OwnStream,
     headers: IncomingHttpHeaders,
     deps: FastCallDeps,
   ) {
@@ -55,29 +55,31 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
 
   begin(): void {
     if (!this.enter()) return;
-    const { stream } = this;
     try {
       this.#reader = this.method.open(this, this.context());
     } catch (error) {
       this.fail(error);
-      return;
     }
-    stream.on("close", () => {
-      this.cutOff(this.#sendingBytes);
-      this.#splitter.drop();
-      this.#reader?.closed();
-    });
-    stream.on("data", (chunk: Buffer) => {
-      this.arrived(chunk.length);
-      if (this.answered) return;
-      this.#splitter.push(chunk);
-      this.#read();
-      this.recount();
-    });
-    stream.on("end", () => {
-      this.#arrived = true;
-      this.#read();
-    });
+  }
+
+  override streamClosed(): void {
+    super.streamClosed();
+    this.cutOff(this.#sendingBytes);
+    this.#splitter.drop();
+    this.#reader?.closed();
+  }
+
+  dataCame(chunk: Buffer): void {
+    this.arrived(chunk.length);
+    if (this.answered) return;
+    this.#splitter.push(chunk);
+    this.#read();
+    this.recount();
+  }
+
+  requestEnded(): void {
+    this.#arrived = true;
+    this.#read();
   }
 
   override get heldBytes(): number {

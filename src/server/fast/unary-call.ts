@@ -18,7 +18,6 @@ import {
   FastCall,
   type MethodKind,
   NO_REQUEST,
-  OK_TRAILERS,
   type Refusal,
   SECOND_REQUEST,
 } from "./call.ts";
@@ -50,16 +49,16 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   recount(): void {}
 
   begin(): void {
-    const { stream } = this;
     this.enter();
-    stream.on("data", (chunk: Buffer) => this.#take(chunk));
-    stream.on("end", () => this.#requested());
-    stream.on("close", () => {
-      if (!this.#ran) this.#freeRequest();
-    });
   }
 
-  #take(chunk: Buffer): void {
+  override streamClosed(): void {
+    super.streamClosed();
+    if (!this.#ran) this.#freeRequest();
+    this.#stopWaiting();
+  }
+
+  dataCame(chunk: Buffer): void {
     this.arrived(chunk.length);
     if (this.answered) return;
     const { requestMaxBytes } = this.method;
@@ -112,7 +111,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     return this.#receivedBytes < PREFIX_BYTES ? 0 : this.#memory.readUInt32BE(1);
   }
 
-  #requested(): void {
+  requestEnded(): void {
     this.halfClosed = true;
     if (this.answered) return;
     if (this.#receivedBytes < PREFIX_BYTES || this.#receivedBytes < PREFIX_BYTES + this.#messageBytes()) {
@@ -150,18 +149,12 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     try {
       const request = decodeRequest(input, message, this.deps.limits);
       const cancel = handler.run(request, this.context(), (outcome) => this.#settle(outcome));
-      if (cancel !== undefined) this.#wait(cancel);
+      if (cancel !== undefined) this.#cancel = this.guard(cancel);
     } catch (error) {
       this.fail(error);
     } finally {
       this.holdRequest(0);
     }
-  }
-
-  #wait(cancel: Cancel): void {
-    const { stream } = this;
-    this.#cancel = this.guard(cancel);
-    stream.on("close", () => this.#stopWaiting());
   }
 
   #stopWaiting(): void {
@@ -201,7 +194,6 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     const { heldBytes } = frame;
     if (!this.fits(frame) || !this.setStatus(status.OK)) return;
     stream.respond(ANSWER_HEADERS, { waitForTrailers: true });
-    stream.once("wantTrailers", () => stream.sendTrailers(OK_TRAILERS));
     this.holdAnswer(heldBytes);
     stream.end(
       frame.bytes,

@@ -15,7 +15,7 @@ import { decodeMessage } from "../../../src/codec/messages.ts";
 import { createBoundary } from "../../../src/common/boundary.ts";
 import { resolveLimits } from "../../../src/rpc/limits.ts";
 import { type Settle, type UnaryHandler, unary } from "../../../src/server/calls/handler.ts";
-import type { CallStream } from "../../../src/server/calls/http2-stream.ts";
+import type { OwnStream, StreamReader } from "../../../src/server/calls/http2-stream.ts";
 import { createOpenCalls } from "../../../src/server/calls/registry.ts";
 import { FastUnaryCall } from "../../../src/server/fast/unary-call.ts";
 import { createStore } from "../../../src/server/index.ts";
@@ -250,7 +250,7 @@ describe("A3: a write that ends many waits", () => {
 });
 
 /** A stream without a connection. `respond`: called when it is answered. */
-class FakeStream extends EventEmitter implements CallStream {
+class FakeStream extends EventEmitter implements OwnStream {
   readonly session = undefined;
   closed = false;
   destroyed = false;
@@ -261,6 +261,11 @@ class FakeStream extends EventEmitter implements CallStream {
   constructor(respond: () => void) {
     super();
     this.respond = respond;
+  }
+  readBy(reader: StreamReader): void {
+    this.on("data", (chunk) => reader.dataCame(chunk));
+    this.on("end", () => reader.requestEnded());
+    this.on("close", () => reader.streamClosed());
   }
   destroy(): void {
     this.destroyed = true;
