@@ -58,7 +58,7 @@ export default defineConfig({
             "test/contract/*.test.ts",
             "test/server/streams/{event-stream,exchange,exchange-session}.test.ts",
             "test/server/{calls,hostile}/*.test.ts",
-            "test/server/fast/{frame-floods,protocol-errors}.test.ts",
+            "test/server/fast/{frame-floods,protocol-errors,whole-values}.test.ts",
             "test/server/fast/single-stream{,-protocol,-bounds}.test.ts",
             "test/server/fast/many-streams-{protocol,windows,bounds,ending,calls}.test.ts",
             "test/server/connections/reset-streams.test.ts",
