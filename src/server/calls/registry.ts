@@ -51,6 +51,8 @@ export interface CallRegister {
   arrived(session: object, bytes: number): void;
   /** What a connection has brought waits behind answers that its peer does not take. Negative: it does no longer. */
   unread(session: CallSession, bytes: number): void;
+  /** Ends a connection whose peer takes nothing, and counts it. */
+  endStalled(session: CallSession): void;
   /** The socket still reads so many bytes of answers whose streams are over. Negative: it does no longer. */
   cutOff(session: CallSession, bytes: number): void;
   /**
@@ -154,6 +156,7 @@ export function createOpenCalls(
     },
     arrived: (session, bytes) => memory.arrived(session, bytes),
     unread: (session, bytes) => memory.unread(session, bytes),
+    endStalled: (session) => stalls.endConnection(session),
     cutOff: (session, bytes) => cuts.add(session, bytes, nowMs),
     inTurn(owner, run) {
       const line = memory.of(owner);

@@ -68,6 +68,7 @@ export function createAccelerator(deps: AcceleratorDeps): FastServer {
         peer,
         arrived: register.arrived,
         unread: register.unread,
+        endStalled: register.endStalled,
         inTurn: register.inTurn,
         spend: register.spend,
       });

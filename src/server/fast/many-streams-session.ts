@@ -46,6 +46,8 @@ export interface ManyStreamsSessionDeps {
   readonly arrived: (session: CallSession, bytes: number) => void;
   /** Counts what waits to be read behind answers that the peer does not take. Negative: it waits no longer. */
   readonly unread: (session: CallSession, bytes: number) => void;
+  /** Its peer takes nothing: ends it. */
+  readonly endStalled: (session: CallSession) => void;
   /** Runs what calls `spend`: now, if the turn has room. */
   readonly inTurn: (session: CallSession, run: () => void) => void;
   /** Adds to the work of the turn. */
@@ -333,7 +335,7 @@ export class ManyStreamsSession implements CallSession, BytesReader {
       this.#untaken = undefined;
       if (this.reading.heldBytes === 0 || this.closed) return;
       if (this.#takenBytes > takenBytes) this.#untaken = this.#endUntaken();
-      else this.destroy();
+      else this.#deps.endStalled(this);
     };
     return clock.schedule(limits.stallMaxMs, boundary.guard(this, judge));
   }

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { systemRng } from "../../../src/common/random.ts";
 import { errorCode, setting, settings } from "../../../src/http2/frame.ts";
-import type { CallStream } from "../../../src/server/calls/http2-stream.ts";
+import type { CallSession, CallStream } from "../../../src/server/calls/http2-stream.ts";
 import { ManyStreamsSession } from "../../../src/server/fast/many-streams-session.ts";
 import { createFrameFloods } from "../../../src/server/limits/frame-guard.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
@@ -36,11 +36,13 @@ let serve: (stream: CallStream) => void;
 
 /** What waits to be read behind answers. */
 let heldBytes: number;
+let stalledSessions: CallSession[];
 
 beforeEach(async () => {
   begun = [];
   left = [];
   heldBytes = 0;
+  stalledSessions = [];
   serve = () => {};
   clock = new ManualClock();
   const limits = resolveTransportLimits({ connectionMaxStreams: maxStreams });
@@ -58,6 +60,10 @@ beforeEach(async () => {
         spend: () => {},
         unread: (_, bytes) => {
           heldBytes += bytes;
+        },
+        endStalled(stalled) {
+          stalledSessions.push(stalled);
+          stalled.destroy();
         },
         serveCall(stream) {
           begun.push(stream);
@@ -253,7 +259,7 @@ describe("a connection that is stopped", () => {
     clock.advance(stallMaxMs);
     expect(session.closed).toBe(false);
     clock.advance(stallMaxMs);
-    expect([session.closed, heldBytes]).toEqual([true, 0]);
+    expect([session.closed, heldBytes, stalledSessions]).toEqual([true, 0, [session]]);
   });
 
   it("is not started by its own stream", async () => {
