@@ -97,6 +97,14 @@ it("end in time, whether a client says nothing or begins to", async () => {
   await eventually(() => expect(handshakes()).toMatchObject({ late: 2 }));
 });
 
+it("end at once when a client ends its side in the middle", async () => {
+  const { port, handshakes } = await start();
+  const { socket, closed } = await silent(port, Buffer.from("16030102000100", "hex"));
+  socket.end();
+  await closed;
+  await eventually(() => expect(handshakes()).toMatchObject({ failed: 1, late: 0 }));
+});
+
 it("make room for new ones, the oldest first", async () => {
   const { port, handshakes } = await start({ handshakesMax: 4 });
   const all = [];

@@ -7,6 +7,8 @@ export interface CallSession {
   /** Whose client certificate was verified. Undefined: nobody's. */
   readonly peer?: Principal | undefined;
   readonly destroyed: boolean;
+  /** The bytes that its socket has taken so far. Undefined: nobody knows. */
+  readonly takenBytes?: number;
   /** It counts the work of its streams itself. Default: whoever lists a call does. */
   readonly countsStreams?: boolean;
   /** Calls `answered` when the peer has answered. False: too many pings wait, and none was sent. */

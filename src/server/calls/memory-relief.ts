@@ -1,6 +1,6 @@
 /**
  * Ends calls when more is held than connections may share, which takes many connections. Those calls end whose peer has
- * neither sent nor taken anything for a second; before them connections whose peers have taken nothing of answers that were cut off. Holders pay that hold at least as much as the average, the largest first: a
+ * neither sent nor taken anything for a second. Holders pay that hold at least as much as the average, the largest first: a
  * principal of the policy with all its connections, or a connection of nobody who is known. Of one holder the oldest calls end
  * first, on connections that hold at least as much as its average. The same happens to a principal that holds most of what it
  * alone may.
@@ -33,12 +33,10 @@ export class MemoryRelief {
   }
 
   cutExcess(calls: Iterable<ListedCall>, nowMs: number): void {
-    for (const [principal, ofPrincipal] of overLimit(calls)) {
-      this.#cut(ofPrincipal, principal.bytes - SHARED_PART * principal.maxBytes, nowMs);
+    for (const [principal, ofPrincipal] of this.#overLimit(calls)) {
+      this.#cut(ofPrincipal, this.#excessOf(principal), nowMs);
     }
-    if (this.#memory.excessBytes() === 0) return;
-    this.#endUntaken(nowMs);
-    // What is on its way leaves, or its connection is ended soon: to cut others would free no more.
+    // What was cut off is on its way, or its connection ends for it: to cut others as well would free no more.
     let excessBytes = this.#memory.excessBytes() - this.#cuts.bytes;
     if (excessBytes <= 0) return;
     const holders = callsOf(calls, ({ memory }) => memory && (memory.principal ?? memory));
@@ -50,11 +48,16 @@ export class MemoryRelief {
     }
   }
 
-  #endUntaken(nowMs: number): void {
-    for (const session of this.#cuts.untaken(nowMs - this.#patienceMs)) {
-      if (this.#memory.excessBytes() === 0) return;
-      this.#stalls.endConnection(session);
-    }
+  /** The calls of the principals that hold more than their connections may share of their own bound. */
+  #overLimit(calls: Iterable<ListedCall>): ReadonlyMap<HeldMemory, readonly ListedCall[]> {
+    return callsOf(calls, ({ memory }) => {
+      const principal = memory?.principal;
+      return principal !== undefined && this.#excessOf(principal) > 0 ? principal : undefined;
+    });
+  }
+
+  #excessOf(principal: HeldMemory): number {
+    return principal.bytes - this.#cuts.bytesOf(principal) - SHARED_PART * principal.maxBytes;
   }
 
   /** Ends calls of one holder until so many bytes are free, as far as its peers are idle. Returns how many are. */
@@ -81,16 +84,6 @@ function idleSinceMs(call: ListedCall): number | undefined {
   if (call.sendingSinceMs !== undefined) return call.sendingSinceMs;
   if (call.answered || call.halfClosed) return undefined;
   return call.method.requestStream ? call.arrivingSinceMs : call.startedMs;
-}
-
-/** The calls of the principals that hold more than their connections may share of their own bound. */
-function overLimit(calls: Iterable<ListedCall>): ReadonlyMap<HeldMemory, readonly ListedCall[]> {
-  return callsOf(calls, ({ memory }) => {
-    const principal = memory?.principal;
-    return principal !== undefined && principal.bytes > SHARED_PART * principal.maxBytes
-      ? principal
-      : undefined;
-  });
 }
 
 /** The calls of each holder, on connections that hold anything. */

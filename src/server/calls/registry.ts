@@ -9,7 +9,7 @@ import type { Clock, Timer } from "../../common/clock.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { LinkedList } from "../../common/linked-list.ts";
 import { type Rng, systemRng } from "../../common/random.ts";
-import type { Meter } from "../../security/access/meter.ts";
+import type { HeldMemory, Meter } from "../../security/access/meter.ts";
 import type { Authenticator } from "../../security/identity/authenticator.ts";
 import type { Principal } from "../../security/identity/principal.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
@@ -54,7 +54,7 @@ export interface CallRegister {
   /** Ends a connection whose peer takes nothing, and counts it. */
   endStalled(session: CallSession): void;
   /** The socket still reads so many bytes of answers whose streams are over. Negative: it does no longer. */
-  cutOff(session: CallSession, bytes: number): void;
+  cutOff(session: CallSession, principal: HeldMemory | undefined, bytes: number): void;
   /**
    * Runs what begins or ends connections, which calls `spend`: now, if the turn has room. What waits for the same owner runs in its
    * order, and shares turns as a connection does.
@@ -157,7 +157,7 @@ export function createOpenCalls(
     arrived: (session, bytes) => memory.arrived(session, bytes),
     unread: (session, bytes) => memory.unread(session, bytes),
     endStalled: (session) => stalls.endConnection(session),
-    cutOff: (session, bytes) => cuts.add(session, bytes, nowMs),
+    cutOff: (session, principal, bytes) => cuts.add(session, principal, bytes, nowMs),
     inTurn(owner, run) {
       const line = memory.of(owner);
       if (turns.admits(line)) run();
@@ -223,6 +223,7 @@ export function createOpenCalls(
       next = calls.oldest;
       judgeAll();
     }
+    for (const session of cuts.untaken(limits.stallMaxMs, nowMs)) stalls.endConnection(session);
     relief.cutExcess(calls, nowMs);
     // Other threads may have freed memory too.
     memory.retry();

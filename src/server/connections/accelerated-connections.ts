@@ -20,6 +20,7 @@ export class AcceleratedConnections {
   readonly #deps: AcceleratedConnectionsDeps;
   /** Connections whose first bytes have not come. */
   readonly #silent = new Set<Socket>();
+  #isRetired = false;
   readonly #taken = new Set<AcceleratedConnection>();
 
   constructor(accelerator: Accelerator, deps: AcceleratedConnectionsDeps) {
@@ -46,15 +47,18 @@ export class AcceleratedConnections {
     const begin = boundary.guard(socket, () => {
       // It may be gone since, or never have said anything.
       const firstBytes: unknown = socket.destroyed ? undefined : socket.read();
-      forget();
       if (Buffer.isBuffer(firstBytes)) this.#serve(socket, firstBytes, peer);
       else socket.destroy();
     });
-    socket.once("readable", () => turns.inTurn(this, begin));
+    socket.once("readable", () => {
+      forget();
+      turns.inTurn(this, begin);
+    });
   }
 
   /** Tells each client to make no new call, and ends the connections without a call. */
   retire(): void {
+    this.#isRetired = true;
     for (const connection of this.#taken) connection.retire();
     for (const socket of this.#silent) socket.destroy();
   }
@@ -63,5 +67,7 @@ export class AcceleratedConnections {
     const connection = this.#accelerator.serve(socket, firstBytes, peer);
     this.#taken.add(connection);
     socket.once("close", () => this.#taken.delete(connection));
+    // It waited for its turn meanwhile.
+    if (this.#isRetired) connection.retire();
   }
 }

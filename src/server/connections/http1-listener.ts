@@ -127,11 +127,14 @@ export class Http1Listener {
   #accept(socket: Socket, begin: (socket: Socket) => void): void {
     if (!this.#sockets.add(socket)) return;
     if (this.#handshakes === undefined) begin(socket);
-    else
+    else {
+      // As a server of node:https does: who ends its side in a handshake has left.
+      socket.allowHalfOpen = false;
       this.#handshakes.begin(socket, (encrypted: TLSSocket) => {
         begin(encrypted);
         keepWhilePaused(encrypted, this.#options.boundary);
       });
+    }
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {

@@ -21,7 +21,7 @@ const KNOWN_ONE_MAX_BYTES = 8 * 1024;
 const shown = new WeakMap<TLSSocket, X509Certificate>();
 
 /**
- * Those of clients that were accepted of late, by fingerprint. What OpenSSL has of a certificate is freed when its object is collected:
+ * Those that clients have shown of late in handshakes that were completed, by fingerprint, proven or not. What OpenSSL has of a certificate is freed when its object is collected:
  * behind thousands of handshakes a full collection took a tenth of a second for that. An object that is dropped at once goes with the
  * next young collection.
  */

@@ -219,7 +219,7 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall,
     const { session } = this.stream;
     this.#cutBytes += bytes;
     this.memory?.addUnread(bytes);
-    if (session !== undefined) this.deps.register.cutOff(session, bytes);
+    if (session !== undefined) this.deps.register.cutOff(session, this.memory?.principal, bytes);
   }
 
   /** The span, which the register has started. */

@@ -330,17 +330,17 @@ export class ManyStreamsSession implements CallSession, BytesReader {
   /** Its calls may all be answered, so that nobody else ends it. */
   #endUntaken(): Timer {
     const { clock, boundary, limits } = this.#deps;
-    const takenBytes = this.#takenBytes;
+    const takenBytes = this.takenBytes;
     const judge = (): void => {
       this.#untaken = undefined;
       if (this.reading.heldBytes === 0 || this.closed) return;
-      if (this.#takenBytes > takenBytes) this.#untaken = this.#endUntaken();
+      if (this.takenBytes > takenBytes) this.#untaken = this.#endUntaken();
       else this.#deps.endStalled(this);
     };
     return clock.schedule(limits.stallMaxMs, boundary.guard(this, judge));
   }
 
-  get #takenBytes(): number {
+  get takenBytes(): number {
     return this.socket.bytesWritten - this.socket.writableLength;
   }
 

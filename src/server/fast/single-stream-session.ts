@@ -131,6 +131,10 @@ export class SingleStreamSession implements StreamConnection {
     return this.#wire.stopped;
   }
 
+  get takenBytes(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength;
+  }
+
   get destroyed(): boolean {
     return this.#socket.destroyed;
   }

@@ -1,8 +1,11 @@
 /** Answers that were cut off and that sockets still read: what they hold, and whose connection ends for them. */
-import { expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { limitExceeded } from "../../../src/common/errors.ts";
+import type { HeldMemory } from "../../../src/security/access/meter.ts";
 import type { ListedCall } from "../../../src/server/calls/call-list.ts";
 import type { CallSession } from "../../../src/server/calls/http2-stream.ts";
-import { createOpenCalls } from "../../../src/server/calls/registry.ts";
+import { createOpenCalls, type OpenCalls } from "../../../src/server/calls/registry.ts";
+import type { ConnectionMemory } from "../../../src/server/limits/connection-memory.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import { loudBoundary } from "../../support/loud-boundary.ts";
@@ -10,97 +13,67 @@ import { ManualClock } from "../../support/manual-clock.ts";
 
 const MIB = 2 ** 20;
 const HELD_MAX_BYTES = 16 * MIB;
-/** Of that, what connections share. */
-const SHARED_MAX_BYTES = 12 * MIB;
+const STALL_MAX_MS = 4_000;
 const SECOND_MS = 1_000;
 
-function start() {
-  const clock = new ManualClock();
-  const calls = createOpenCalls(clock, createNoTelemetry(), loudBoundary, {
-    ...resolveTransportLimits({ heldMaxBytes: HELD_MAX_BYTES, connectionMaxHeldBytes: 8 * MIB }),
-    receiveMaxBytes: MIB,
-  });
-  const ended: string[] = [];
-  /** Cuts answers of a new connection off. `written`: its socket has written some of them. */
-  const cutOff = (name: string, bytes: number) => {
-    let leftBytes = 0;
-    const add = (change: number) => {
-      leftBytes += change;
-      calls.memory.of(session).addUnread(change);
-      calls.register.cutOff(session, change);
-    };
-    const session: CallSession & { destroyed: boolean } = {
-      destroyed: false,
-      ping: () => true,
-      once: () => {},
-      destroy() {
-        this.destroyed = true;
-        ended.push(name);
-        add(-leftBytes);
-      },
-    };
-    add(bytes);
-    return { written: (part: number) => add(-part) };
-  };
-  const pass = (ms: number) => {
-    for (let passedMs = 0; passedMs < ms; passedMs += 50) clock.advance(50);
-  };
-  return { calls, clock, ended, cutOff, pass, heldBytes: () => calls.memory.total.bytes };
+let clock: ManualClock;
+let calls: OpenCalls;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  const limits = { heldMaxBytes: HELD_MAX_BYTES, connectionMaxHeldBytes: 8 * MIB, stallMaxMs: STALL_MAX_MS };
+  const transport = resolveTransportLimits(limits);
+  calls = createOpenCalls(clock, createNoTelemetry(), loudBoundary, { ...transport, receiveMaxBytes: MIB });
+});
+afterEach(() => calls.close());
+
+const heldBytes = () => calls.memory.total.bytes;
+const pass = (ms: number) => {
+  for (let passedMs = 0; passedMs < ms; passedMs += 50) clock.advance(50);
+};
+
+class Connection implements CallSession {
+  destroyed = false;
+  takenBytes = 0;
+  readonly memory: ConnectionMemory;
+
+  constructor(principal?: HeldMemory) {
+    this.memory = calls.memory.of(this, principal);
+  }
+
+  /** Answers are cut off. Negative: its socket has written so many bytes of them. */
+  cutOff(bytes: number): void {
+    this.memory.addUnread(bytes);
+    calls.register.cutOff(this, this.memory.principal, bytes);
+  }
+
+  ping(): boolean {
+    return true;
+  }
+
+  once(): void {}
+
+  /** What its socket still reads is free later. */
+  destroy(): void {
+    this.destroyed = true;
+  }
 }
 
-it("count as held until they are written, and then leave nothing", () => {
-  const { calls, ended, cutOff, pass, heldBytes } = start();
-  const one = cutOff("one", 3 * MIB);
-  pass(2 * SECOND_MS);
-  expect(heldBytes()).toBe(3 * MIB);
-  one.written(MIB);
-  one.written(2 * MIB);
-  expect([heldBytes(), ended, calls.stalledConnections]).toEqual([0, [], 0]);
-  calls.close();
-});
-
-it("are not taken for a second while too much is held: their connections end, the longest first, until it is not", () => {
-  const { calls, ended, cutOff, pass, heldBytes } = start();
-  cutOff("first", 4 * MIB);
-  pass(SECOND_MS / 2);
-  cutOff("second", 4 * MIB);
-  cutOff("third", 6 * MIB);
-  pass(SECOND_MS / 4);
-  expect(ended).toEqual([]);
-  pass(SECOND_MS / 2);
-  expect([ended, heldBytes()]).toEqual([["first"], 10 * MIB]);
-  pass(10 * SECOND_MS);
-  expect([ended, calls.stalledConnections]).toEqual([["first"], 1]);
-  calls.close();
-});
-
-it("are taken slowly: their connections go on, however much is held", () => {
-  const { calls, ended, cutOff, pass } = start();
-  const slow = cutOff("slow", 8 * MIB);
-  const idle = cutOff("idle", 6 * MIB);
-  for (let part = 0; part < 3; part++) {
-    pass(SECOND_MS / 2);
-    slow.written(1);
-    idle.written(0);
-  }
-  expect(ended).toEqual(["idle"]);
-  calls.close();
-});
-
-it("leave the calls of others alone, which to cut would free no more", () => {
-  const { calls, cutOff, pass } = start();
-  let cut = false;
-  const memory = calls.memory.of({});
-  const stream = {
-    session: undefined,
-    closed: false,
-    close: () => (cut = true),
-    destroy: () => (cut = true),
+/** A call whose peer does not take its answer. */
+function stuckCall(connection: Connection, bytes: number): { readonly isCut: boolean } {
+  const state = { isCut: false };
+  const cut = () => {
+    if (state.isCut) return;
+    state.isCut = true;
+    calls.register.end(call, 0);
+    connection.memory.addAnswer(-bytes);
+    // Its socket reads a part of it.
+    connection.cutOff(bytes);
   };
   const call: ListedCall = {
     method: { path: "/s/m", requestStream: false },
     streaming: false,
-    stream,
+    stream: { session: connection, closed: false, close: cut, destroy: cut },
     deadlineMs: Number.POSITIVE_INFINITY,
     span: undefined,
     session: undefined,
@@ -108,24 +81,61 @@ it("leave the calls of others alone, which to cut would free no more", () => {
     halfClosed: true,
     answered: true,
     arrivingSinceMs: undefined,
-    memory,
+    memory: undefined,
     principal: undefined,
-    heldBytes: 4 * MIB,
+    heldBytes: bytes,
     recount() {},
-    sendingSinceMs: 0,
+    sendingSinceMs: clock.nowMs(),
     older: undefined,
     newer: undefined,
-    refuse: () => {
-      cut = true;
-    },
+    refuse: cut,
   };
   calls.register.begin(call, () => undefined);
-  call.memory?.addAnswer(call.heldBytes);
+  call.memory = connection.memory;
+  connection.memory.addAnswer(bytes);
+  return state;
+}
+
+it("count as held until they are written, and then leave nothing", () => {
+  const one = new Connection();
+  one.cutOff(3 * MIB);
   pass(SECOND_MS);
-  const one = cutOff("one", SHARED_MAX_BYTES - 3 * MIB);
-  pass(SECOND_MS / 2);
-  expect(cut).toBe(false);
-  one.written(SHARED_MAX_BYTES - 3 * MIB);
-  calls.register.end(call, 0);
-  calls.close();
+  expect(heldBytes()).toBe(3 * MIB);
+  one.cutOff(-MIB);
+  one.cutOff(-2 * MIB);
+  pass(2 * STALL_MAX_MS);
+  expect([heldBytes(), one.destroyed, calls.stalledConnections]).toEqual([0, false, 0]);
+});
+
+it("end the connections whose sockets take nothing for stallMaxMs, once, and no others", () => {
+  const [stuck, slow] = [new Connection(), new Connection()];
+  stuck.cutOff(MIB);
+  slow.cutOff(MIB);
+  for (let passedMs = 0; passedMs < 2 * STALL_MAX_MS; passedMs += SECOND_MS) {
+    pass(SECOND_MS);
+    slow.takenBytes += 1;
+  }
+  expect([stuck.destroyed, slow.destroyed, calls.stalledConnections]).toEqual([true, false, 1]);
+});
+
+it("do not have the calls of others cut, which would free no more", () => {
+  const [one, other] = [new Connection(), new Connection()];
+  const call = stuckCall(other, 4 * MIB);
+  one.cutOff(HELD_MAX_BYTES - 5 * MIB);
+  pass(2 * SECOND_MS);
+  expect(call.isCut).toBe(false);
+});
+
+it("do not have the other calls of their principal cut", () => {
+  const principal = {
+    bytes: 0,
+    maxBytes: 8 * MIB,
+    add(bytes: number) {
+      this.bytes += bytes;
+    },
+    refuse: () => limitExceeded("principal_held_bytes", "8"),
+  };
+  const stuck = [3, 3, 2].map((size) => stuckCall(new Connection(principal), size * MIB));
+  pass(STALL_MAX_MS - 2 * SECOND_MS);
+  expect(stuck.map(({ isCut }) => isCut)).toEqual([true, false, false]);
 });

@@ -12,6 +12,8 @@ const HALF_CLOSE_MAX_MS = 1_000;
 
 let undo = new AsyncDisposableStack();
 let clock: ManualClock;
+let connections: AcceleratedConnections;
+let retired: number;
 let waiting: (() => void)[];
 let served: string[];
 let accepted: Socket[];
@@ -20,12 +22,14 @@ let open: (first: string) => Promise<Socket>;
 beforeEach(async () => {
   undo = new AsyncDisposableStack();
   clock = new ManualClock();
-  [waiting, served, accepted] = [[], [], []];
+  [waiting, served, accepted, retired] = [[], [], [], 0];
   const connection: AcceleratedConnection = {
     destroyed: false,
     ping: () => true,
     once: () => {},
-    retire: () => {},
+    retire: () => {
+      retired += 1;
+    },
     destroy: () => {},
   };
   const accelerator = {
@@ -34,7 +38,7 @@ beforeEach(async () => {
       return connection;
     },
   };
-  const connections = new AcceleratedConnections(accelerator, {
+  connections = new AcceleratedConnections(accelerator, {
     limits: { halfCloseMaxMs: HALF_CLOSE_MAX_MS },
     clock,
     boundary: loudBoundary,
@@ -80,6 +84,21 @@ it("are not served when their connection is gone by then", async () => {
   await eventually(() => expect(accepted[0]?.destroyed).toBe(true));
   for (const run of waiting.splice(0)) run();
   expect(served).toEqual([]);
+});
+
+it("are served also when the server retires meanwhile, and their client is told to leave", async () => {
+  await open("one");
+  await eventually(() => expect(waiting.length).toBe(1));
+  connections.retire();
+  for (const run of waiting.splice(0)) run();
+  expect([served, retired]).toEqual([["one"], 1]);
+});
+
+it("have to come in time, but may wait for their turn", async () => {
+  await open("one");
+  await eventually(() => expect(waiting.length).toBe(1));
+  clock.advance(HALF_CLOSE_MAX_MS);
+  expect(accepted[0]?.destroyed).toBe(false);
 });
 
 it("have to come in time", async () => {
