@@ -53,8 +53,6 @@ export const exceptions: Exceptions = {
     "this.#wire.sendData": TAKEN,
   },
   "src/server/fast/single-stream.ts": {
-    "this.#events.on": "emits only inside of callbacks of its socket, and of guarded turns",
-    "this.#events.once": "emits only inside of callbacks of its socket, and of guarded turns",
     "this.session.sendData": TAKEN,
     "this.write": TAKEN,
   },

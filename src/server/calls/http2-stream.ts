@@ -26,15 +26,12 @@ export interface ListedStream {
   destroy(): void;
 }
 
-/** The stream of a call. Events and methods mean what they mean in node:http2. */
+/** The stream of a call. Methods mean what they mean in node:http2. */
 export interface CallStream extends ListedStream {
   readonly destroyed: boolean;
   readonly headersSent: boolean;
   /** What has come while the stream is paused, in bytes of memory. */
   readonly readableLength: number;
-  on(event: "data", listener: (chunk: Buffer) => void): unknown;
-  on(event: "aborted" | "close" | "end", listener: () => void): unknown;
-  once(event: "wantTrailers", listener: () => void): unknown;
   respond(headers: OutgoingHttpHeaders, options: RespondOptions): void;
   /** `taken`: the socket has the bytes, or an error has cut them off. */
   write(bytes: Buffer, taken: (error?: Error | null) => void): unknown;
@@ -43,6 +40,13 @@ export interface CallStream extends ListedStream {
   sendTrailers(trailers: OutgoingHttpHeaders): void;
   pause(): unknown;
   resume(): unknown;
+}
+
+/** A stream that emits events as node:http2 does: a call of grpc-js has one. */
+export interface EmittingStream extends CallStream {
+  on(event: "data", listener: (chunk: Buffer) => void): unknown;
+  on(event: "close" | "end", listener: () => void): unknown;
+  once(event: "wantTrailers", listener: () => void): unknown;
 }
 
 /** Is told what happens to a stream. What it throws ends the stream. */
@@ -59,8 +63,8 @@ export interface StreamReader {
 /** A stream of the own HTTP/2. */
 export interface OwnStream extends CallStream {
   /**
-   * Tells this reader what it would emit, and nobody else. A call with listeners takes a kilobyte more, which a young collection copies
-   * for each call that waits.
+   * From now on this reader is told what happens, and nobody else. Listeners for the same would take most of a kilobyte, which young
+   * collections copy for each call that waits.
    */
   readBy(reader: StreamReader): void;
 }

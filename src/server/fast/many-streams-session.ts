@@ -24,7 +24,7 @@ import { encodeHeaders, type Headers } from "../../http2/hpack.ts";
 import { ManyStreamsConnection } from "../../http2/many-streams.ts";
 import type { PeerStream, StreamState } from "../../http2/peer-stream.ts";
 import type { Principal } from "../../security/identity/principal.ts";
-import type { CallSession, OwnStream } from "../calls/http2-stream.ts";
+import type { CallSession } from "../calls/http2-stream.ts";
 import { createFrameGuard, type FrameFloods } from "../limits/frame-guard.ts";
 import { startSocket, stopSocket } from "../limits/socket-reading.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
@@ -53,7 +53,7 @@ export interface ManyStreamsSessionDeps {
   /** Adds to the work of the turn. */
   readonly spend: (workBytes: number) => void;
   /** Serves the call, or answers it with a status. */
-  readonly serveCall: (stream: OwnStream, headers: Headers) => void;
+  readonly serveCall: (stream: ManyStreamsStream, headers: Headers) => void;
   /** Whose client certificate was verified. */
   readonly peer: Principal | undefined;
 }

@@ -10,7 +10,6 @@ import type { PeerStream, StreamState } from "../../http2/peer-stream.ts";
 import type { OwnStream, RespondOptions, StreamReader } from "../calls/http2-stream.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { ManyStreamsSession } from "./many-streams-session.ts";
-import { tell } from "./stream-reader.ts";
 
 export class ManyStreamsStream extends EventEmitter implements OwnStream, PeerStream {
   readonly state: StreamState;
@@ -165,4 +164,24 @@ export class ManyStreamsStream extends EventEmitter implements OwnStream, PeerSt
 
 function emitClose(stream: ManyStreamsStream): void {
   stream.emit("close");
+}
+
+/** What would be emitted. False: readers are not told of it. */
+function tell(reader: StreamReader, event: string, chunk?: Buffer): boolean {
+  switch (event) {
+    case "data":
+      if (chunk !== undefined) reader.dataCame(chunk);
+      return true;
+    case "end":
+      reader.requestEnded();
+      return true;
+    case "wantTrailers":
+      reader.trailersWanted();
+      return true;
+    case "close":
+      reader.streamClosed();
+      return true;
+    default:
+      return false;
+  }
 }

@@ -1,14 +1,11 @@
 /** The stream of a single-stream connection, as calls use it: events of its request, and what is sent in answer. */
 import type { Buffer } from "node:buffer";
-import { EventEmitter } from "node:events";
 import type { OutgoingHttpHeaders } from "node:http2";
 import type { Boundary } from "../../common/boundary.ts";
-import { NO_BUFFER } from "../../common/bytes.ts";
 import { errorCode } from "../../http2/frame.ts";
 import type { Taken } from "../../http2/frame-writer.ts";
 import type { CallSession, OwnStream, RespondOptions, StreamReader } from "../calls/http2-stream.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import { tell } from "./stream-reader.ts";
 
 /** The connection, as its stream uses it. */
 export interface StreamConnection extends CallSession {
@@ -26,13 +23,6 @@ export interface StreamConnection extends CallSession {
   leave(code: number): void;
 }
 
-interface StreamEvents {
-  data: [chunk: Buffer];
-  end: [];
-  close: [];
-  wantTrailers: [];
-}
-
 interface SingleStreamDeps {
   readonly boundary: Boundary;
   /** What the peer may send before it was read. */
@@ -43,13 +33,14 @@ export class SingleStream implements OwnStream {
   readonly session: StreamConnection;
   headersSent = false;
   readonly #boundary: Boundary;
-  readonly #events = new EventEmitter<StreamEvents>();
+  /** Undefined: the call is of a kind that such a connection does not serve. */
   #reader: StreamReader | undefined;
   #paused = false;
   readonly #held: HeldBytes;
   /** The peer's side has ended. */
   #arrived = false;
-  #endEmitted = false;
+  /** The reader knows of it. */
+  #isEndTold = false;
   /** No more bytes of the answer will be written. */
   #ending = false;
   /** The answer is sent, its trailers included. */
@@ -77,17 +68,6 @@ export class SingleStream implements OwnStream {
 
   readBy(reader: StreamReader): void {
     this.#reader = reader;
-  }
-
-  on(event: "data", listener: (chunk: Buffer) => void): void;
-  on(event: "aborted" | "close" | "end", listener: () => void): void;
-  on(event: keyof StreamEvents | "aborted", listener: (chunk: Buffer) => void): void {
-    // A stream that is aborted is closed too, and "close" is enough.
-    if (event !== "aborted") this.#events.on(event, listener);
-  }
-
-  once(event: "wantTrailers", listener: () => void): void {
-    this.#events.once(event, listener);
   }
 
   respond(headers: OutgoingHttpHeaders, { endStream = false }: RespondOptions): void {
@@ -132,9 +112,9 @@ export class SingleStream implements OwnStream {
 
   // ---- As its connection uses it --------------------------------------------------------------------------
 
-  /** Bytes of the request, which are the connection's again when the call returns. */
+  /** Bytes of the request, which the call may keep. */
   receive(bytes: Buffer): void {
-    if (!this.#paused && this.#held.length === 0) this.#emit("data", bytes);
+    if (!this.#paused && this.#held.length === 0) this.#reader?.dataCame(bytes);
     else this.#held.add(bytes);
   }
 
@@ -142,46 +122,38 @@ export class SingleStream implements OwnStream {
   requestEnded(): void {
     this.#arrived = true;
     if (this.#answered) this.session.leave(errorCode.noError);
-    else if (!this.#paused && this.#held.length === 0) this.#emitEnd();
+    else if (!this.#paused && this.#held.length === 0) this.#endRequest();
   }
 
   /** The socket has taken something. */
   flushed(): void {
     if (this.#ending && this.session.flushed && !this.#answered && !this.closed) {
-      this.#emit("wantTrailers");
+      this.#reader?.trailersWanted();
     }
   }
 
   /** The connection is closed. Once. */
   over(): void {
     this.#held.takeAll();
-    // Emit "close" on the next tick, as node:http2 does.
-    process.nextTick(this.#boundary.guard(this, () => this.#emit("close")));
+    // On the next tick, as node:http2 does.
+    process.nextTick(this.#boundary.guard(this, () => this.#reader?.streamClosed()));
   }
 
   /** Gives what was held to a reader that goes on. The reader may pause again. */
   #deliver(): void {
     if (this.#paused || this.closed) return;
     const held = this.#held.takeAll();
-    if (held.length > 0) this.#emit("data", held);
+    if (held.length > 0) this.#reader?.dataCame(held);
     // The reader may have paused again, or ended the call.
     if (this.#paused || this.closed) return;
     this.session.hold(false);
-    if (this.#arrived) this.#emitEnd();
+    if (this.#arrived) this.#endRequest();
   }
 
-  #emit(event: "close" | "end" | "wantTrailers"): void;
-  #emit(event: "data", chunk: Buffer): void;
-  #emit(event: keyof StreamEvents, chunk?: Buffer): void {
-    if (this.#reader !== undefined) tell(this.#reader, event, chunk);
-    else if (event === "data") this.#events.emit(event, chunk ?? NO_BUFFER);
-    else this.#events.emit(event);
-  }
-
-  #emitEnd(): void {
-    if (this.#endEmitted) return;
-    this.#endEmitted = true;
-    this.#emit("end");
+  #endRequest(): void {
+    if (this.#isEndTold) return;
+    this.#isEndTold = true;
+    this.#reader?.requestEnded();
   }
 
   #sendHeaders(headers: OutgoingHttpHeaders, endStream: boolean): void {

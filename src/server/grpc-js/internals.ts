@@ -9,7 +9,7 @@ import type { Readable } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
 import { GrpcFrame } from "../../codec/framing/grpc-frame.ts";
 import type { Boundary } from "../../common/boundary.ts";
-import type { CallStream } from "../calls/http2-stream.ts";
+import type { CallStream, EmittingStream } from "../calls/http2-stream.ts";
 
 /** Adds to the options with which `server` will create its http2 servers. */
 export function setHttp2Options(server: Server, options: SessionOptions & ResetLimits): void {
@@ -80,7 +80,7 @@ function isOver(stream: ServerHttp2Stream): boolean {
 }
 
 /** The http2 stream of a call that no interceptor wraps. */
-export function http2StreamOf(call: object): CallStream {
+export function http2StreamOf(call: object): EmittingStream {
   const stream: unknown = Reflect.get(call, "stream");
   if (!isHttp2Stream(stream)) throw unknownRelease("stream");
   return stream;
@@ -103,7 +103,7 @@ export function sendFramesAsTheyAre(call: object): void {
   );
 }
 
-function isHttp2Stream(value: unknown): value is CallStream & EventEmitter {
+function isHttp2Stream(value: unknown): value is EmittingStream & EventEmitter {
   return value instanceof EventEmitter && "session" in value && "headersSent" in value && "close" in value;
 }
 

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { systemRng } from "../../../src/common/random.ts";
 import { errorCode, setting, settings } from "../../../src/http2/frame.ts";
-import type { CallSession, CallStream } from "../../../src/server/calls/http2-stream.ts";
+import type { CallSession, EmittingStream } from "../../../src/server/calls/http2-stream.ts";
 import { ManyStreamsSession } from "../../../src/server/fast/many-streams-session.ts";
 import { createFrameFloods } from "../../../src/server/limits/frame-guard.ts";
 import { resolveTransportLimits } from "../../../src/server/limits/transport-limits.ts";
@@ -31,8 +31,8 @@ let session: ManyStreamsSession;
 let peer: ManyStreamsPeer;
 let clock: ManualClock;
 /** The calls that have begun. */
-let begun: CallStream[];
-let serve: (stream: CallStream) => void;
+let begun: EmittingStream[];
+let serve: (stream: EmittingStream) => void;
 
 /** What waits to be read behind answers. */
 let heldBytes: number;
@@ -97,7 +97,7 @@ const readOn = (): boolean => {
 const flushed = (): Promise<void> =>
   new Promise((resolve) => peer.socket.write(Buffer.alloc(0), () => resolve()));
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const answer = (stream: CallStream): void => stream.respond({ ":status": 200 }, { endStream: true });
+const answer = (stream: EmittingStream): void => stream.respond({ ":status": 200 }, { endStream: true });
 const told = (): number[] =>
   peer
     .of(4)
