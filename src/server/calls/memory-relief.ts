@@ -36,7 +36,7 @@ export class MemoryRelief {
     for (const [principal, ofPrincipal] of this.#overLimit(calls)) {
       this.#cut(ofPrincipal, this.#excessOf(principal), nowMs);
     }
-    // What was cut off is on its way, or its connection ends for it: to cut others as well would free no more.
+    // What was cut off leaves with its socket, or with its connection: cutting other calls would not free it sooner.
     let excessBytes = this.#memory.excessBytes() - this.#cuts.bytes;
     if (excessBytes <= 0) return;
     const holders = callsOf(calls, ({ memory }) => memory && (memory.principal ?? memory));

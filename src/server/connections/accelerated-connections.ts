@@ -51,6 +51,7 @@ export class AcceleratedConnections {
       else socket.destroy();
     });
     socket.once("readable", () => {
+      socket.off("close", forget);
       forget();
       turns.inTurn(this, begin);
     });

@@ -67,9 +67,10 @@ export class Http1Listener {
     this.#server.maxHeadersCount = limits.headersMaxPairs;
     // Node's own listener begins to serve: behind the handshake, where there is one.
     const [serveHttp] = this.#server.listeners("connection");
+    if (serveHttp === undefined) throw new Error("this release of Node serves HTTP in another way");
     this.#server.removeAllListeners("connection");
     const begin = (socket: Socket): void => {
-      if (serveHttp !== undefined) Reflect.apply(serveHttp, this.#server, [socket]);
+      Reflect.apply(serveHttp, this.#server, [socket]);
     };
     this.#server.on(
       "connection",

@@ -12,18 +12,18 @@ import { SHOWN_MAX } from "../../security/identity/shown-chain.ts";
 /** A client's own certificate, and behind it those that came with it, in their order. */
 export type ShownCertificates = readonly [X509Certificate, ...X509Certificate[]];
 
-/** All of them, as they were sent. What OpenSSL makes of a certificate is some times as large. */
+/** The sum of their sizes as they were sent. In memory a certificate takes some times as much. */
 const KNOWN_MAX_BYTES = 512 * 1024;
-/** A larger one is read anew each time. */
+/** A larger one is not kept. */
 const KNOWN_ONE_MAX_BYTES = 8 * 1024;
 
 /** While the event `secure` is emitted. */
 const shown = new WeakMap<TLSSocket, X509Certificate>();
 
 /**
- * Those that clients have shown of late in handshakes that were completed, by fingerprint, proven or not. What OpenSSL has of a certificate is freed when its object is collected:
- * behind thousands of handshakes a full collection took a tenth of a second for that. An object that is dropped at once goes with the
- * next young collection.
+ * By fingerprint, those that clients have shown of late in handshakes that were completed, proven or not. What OpenSSL has of a
+ * certificate is freed when its object is collected: behind thousands of handshakes a full collection took a tenth of a second for
+ * that. An object that is dropped at once goes with the next young collection.
  */
 const known = new LRUCache<string, X509Certificate>({
   maxSize: KNOWN_MAX_BYTES,
