@@ -81,8 +81,8 @@ export function runHandler(
       else resolve(outcome);
     };
     // It may run inside the call of another peer, which a failure here must not end.
-    const cancel = handler.run(request, context, boundary.guard(undefined, settle));
-    if (cancel !== undefined) call.whenEnded(boundary.guard(undefined, cancel));
+    const pending = handler.run(request, context, boundary.guard(undefined, settle));
+    if (pending !== undefined) call.whenEnded(boundary.guard(undefined, () => pending.cancel()));
   });
 }
 

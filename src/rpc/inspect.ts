@@ -13,7 +13,7 @@ import {
 import { NO_BYTES } from "../common/bytes.ts";
 import type { CacheError } from "../common/errors.ts";
 import { type Access, NEEDS, requireAccess } from "../security/access/access.ts";
-import type { Backend } from "../store/api/backend.ts";
+import type { Backend, Pending } from "../store/api/backend.ts";
 import type { EntryView, FenceView, InspectedState, InspectResult } from "../store/api/store.ts";
 import { toHit, toStamp } from "./entry.ts";
 import type { Limits } from "./limits.ts";
@@ -35,7 +35,7 @@ const KINDS: Readonly<Record<FenceView["kind"], FenceKind>> = {
 };
 
 /**
- * Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the call. Throws FIELD_INVALID, or
+ * Calls `settle` exactly once: before it returns undefined, or later, when it returns what can be cancelled. Throws FIELD_INVALID, or
  * PERMISSION_DENIED.
  */
 export function runInspect(
@@ -44,7 +44,7 @@ export function runInspect(
   store: Backend,
   limits: Limits,
   settle: (outcome: InspectEntryResponse | CacheError) => void,
-): (() => void) | undefined {
+): Pending | undefined {
   const namespace = checkNamespace(request.namespace, "", limits);
   const key = checkKey(request.key, limits);
   requireAccess(access, namespace, request.withValue ? NEEDS.inspectValue : NEEDS.inspect);
@@ -53,10 +53,9 @@ export function runInspect(
     settle(toInspected(store.inspect(namespace, key), store.epoch, request.withValue));
     return undefined;
   }
-  const pending = store.inspect(namespace, key, (result) =>
+  return store.inspect(namespace, key, (result) =>
     settle(result instanceof Error ? toFailure(result) : toInspected(result, store.epoch, request.withValue)),
   );
-  return () => pending.cancel();
 }
 
 function toInspected(

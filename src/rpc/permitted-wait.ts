@@ -10,7 +10,7 @@ import type { OperationContext } from "./admission.ts";
  * otherwise.
  */
 export class PermittedWait {
-  #stop = (): void => {};
+  #stop: (() => void) | undefined;
   #isOver = false;
 
   guard(
@@ -27,7 +27,7 @@ export class PermittedWait {
     this.#stop = access.whilePermitted(namespace, NEEDS.lease, boundary.guard(undefined, deny));
     return {
       cancel: () => {
-        this.#stop();
+        this.#stop?.();
         wait.cancel();
       },
     };
@@ -35,6 +35,6 @@ export class PermittedWait {
 
   ended(): void {
     this.#isOver = true;
-    this.#stop();
+    this.#stop?.();
   }
 }

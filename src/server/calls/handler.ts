@@ -9,6 +9,7 @@ import type { Limits } from "../../rpc/limits.ts";
 import { isFault } from "../../rpc/status.ts";
 import { checkClientId } from "../../rpc/validate.ts";
 import type { Access } from "../../security/access/access.ts";
+import type { Pending } from "../../store/api/backend.ts";
 import type { Writer } from "../../store/api/store.ts";
 import type { CallSpan, Telemetry } from "../../telemetry/telemetry.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
@@ -52,7 +53,7 @@ export class StatusError extends Error {
   }
 }
 
-/** Stops what a handler left running when its call is cancelled or closed. Called at most once. */
+/** Stops what the handler of a stream left running when its call is cancelled or closed. Called at most once. */
 export type Cancel = () => void;
 
 /** Ends a unary call with its response or an error. Never throws: what fails here ends this call alone. */
@@ -62,10 +63,10 @@ export type Settle<Response> = (outcome: Response | CacheError) => void;
 export interface UnaryHandler<Request, Response> {
   readonly kind: "unary";
   /**
-   * Calls `settle` exactly once: before it returns undefined, or later, when it returns what cancels the call. `settle` may
-   * be called during another caller's store call. No handler is async: nobody would see what a promise rejects with.
+   * Calls `settle` exactly once: before it returns undefined, or later, when it returns what the call waits for, which is cancelled
+   * at most once. `settle` may be called during another caller's store call. No handler is async: nobody would see what a promise rejects with.
    */
-  run(request: Request, context: CallContext, settle: Settle<Response>): Cancel | undefined;
+  run(request: Request, context: CallContext, settle: Settle<Response>): Pending | undefined;
 }
 
 /** Answers one request with many responses, which it encodes itself. */

@@ -63,8 +63,8 @@ export interface StreamReader {
 /** A stream of the own HTTP/2. */
 export interface OwnStream extends CallStream {
   /**
-   * From now on this reader is told what happens, and nobody else. Listeners for the same would take most of a kilobyte, which young
-   * collections copy for each call that waits.
+   * From now on this reader is told what happens, and nobody else. Listeners for the same would take more than a kilobyte, which
+   * young collections copy for each call that waits.
    */
   readBy(reader: StreamReader): void;
 }

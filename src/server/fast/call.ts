@@ -20,7 +20,7 @@ import {
   toContext,
 } from "../calls/handler.ts";
 import type { OwnStream, StreamReader } from "../calls/http2-stream.ts";
-import type { CallRegister, HeaderReader } from "../calls/registry.ts";
+import type { CallRegister } from "../calls/registry.ts";
 import { toServiceError } from "../calls/service-error.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import { ERROR_WORK_BYTES } from "../limits/work.ts";
@@ -68,8 +68,6 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall,
   abstract readonly streaming: boolean;
   abstract recount(): void;
   protected readonly deps: FastCallDeps;
-  /** Until it is entered: each value is a string outside of the heap, which lives as long as it is referred to. */
-  #headers: IncomingHttpHeaders | undefined;
   readonly #clientId: string;
   readonly deadlineMs: number;
   span: CallSpan | undefined;
@@ -92,19 +90,12 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall,
   constructor(method: Method, stream: OwnStream, headers: IncomingHttpHeaders, deps: FastCallDeps) {
     this.method = method;
     this.stream = stream;
-    this.#headers = headers;
     this.deps = deps;
-    this.#clientId = this.#header(CLIENT_ID_HEADER) ?? "";
+    this.#clientId = firstOf(headers, CLIENT_ID_HEADER) ?? "";
     const timeout = headers["grpc-timeout"];
     const timeoutMs = typeof timeout === "string" ? parseTimeoutMs(timeout) : undefined;
     this.deadlineMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : deps.clock.nowMs() + timeoutMs;
   }
-
-  /** node:http2 joins the values of a repeated header, and the result is neither a valid trace nor a valid client id. */
-  readonly #header: HeaderReader = (name) => {
-    const value = this.#headers?.[name];
-    return typeof value === "string" ? value : value?.[0];
-  };
 
   refuse(error: CacheError): void {
     this.conclude(toServiceError(error));
@@ -139,12 +130,13 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall,
     return this.deps.boundary.guard(this.stream, callback);
   }
 
-  /** Lists it in the register. False: it was refused, since its connection has too many streams. */
-  protected enter(): boolean {
+  /**
+   * Lists it in the register. False: it was refused, since its connection has too many streams. Keeps none of its headers: each
+   * value is a string outside of the heap, which lives as long as it is referred to.
+   */
+  protected enter(headers: IncomingHttpHeaders): boolean {
     this.stream.readBy(this);
-    const isEntered = this.deps.register.begin(this, this.#header);
-    this.#headers = undefined;
-    return isEntered;
+    return this.deps.register.begin(this, (name) => firstOf(headers, name));
   }
 
   abstract dataCame(chunk: Buffer): void;
@@ -273,4 +265,10 @@ export abstract class FastCall<Method extends MethodKind> implements ListedCall,
   #leave(): void {
     if (!this.halfClosed) this.stream.close(constants.NGHTTP2_NO_ERROR);
   }
+}
+
+/** node:http2 joins the values of a repeated header, and the result is neither a valid trace nor a valid client id. */
+function firstOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === "string" ? value : value?.[0];
 }

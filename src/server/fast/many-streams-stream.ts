@@ -1,17 +1,17 @@
-/** A stream of a connection with many, as calls use it: events of its request, and what is sent in answer. */
+/** A stream of a connection with many, as calls use it: what comes of its request, and what is sent in answer. */
 import { Buffer } from "node:buffer";
-import { EventEmitter } from "node:events";
 import type { OutgoingHttpHeaders } from "node:http2";
 import { setImmediate } from "node:timers";
 import type { Boundary } from "../../common/boundary.ts";
 import { errorCode } from "../../http2/frame.ts";
 import type { Taken } from "../../http2/frame-writer.ts";
 import type { PeerStream, StreamState } from "../../http2/peer-stream.ts";
-import type { OwnStream, RespondOptions, StreamReader } from "../calls/http2-stream.ts";
+import type { EmittingStream, OwnStream, RespondOptions, StreamReader } from "../calls/http2-stream.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import type { ManyStreamsSession } from "./many-streams-session.ts";
+import { StreamListeners } from "./stream-listeners.ts";
 
-export class ManyStreamsStream extends EventEmitter implements OwnStream, PeerStream {
+export class ManyStreamsStream implements OwnStream, EmittingStream, PeerStream {
   readonly state: StreamState;
   readonly session: ManyStreamsSession;
   headersSent = false;
@@ -21,13 +21,12 @@ export class ManyStreamsStream extends EventEmitter implements OwnStream, PeerSt
   #reader: StreamReader | undefined;
   #paused = false;
   #held: HeldBytes | undefined;
-  #endEmitted = false;
+  #isEndTold = false;
   /** No more bytes of the answer will be written. */
   #ending = false;
   #trailersWanted = false;
 
   constructor(state: StreamState, session: ManyStreamsSession, boundary: Boundary) {
-    super();
     this.state = state;
     this.session = session;
     this.#boundary = boundary;
@@ -51,13 +50,29 @@ export class ManyStreamsStream extends EventEmitter implements OwnStream, PeerSt
     this.#reader = reader;
   }
 
-  /** What a listener throws ends the stream. */
-  override emit(event: string, chunk?: Buffer): boolean {
+  on(event: string, listener: (chunk: Buffer) => void): this {
+    this.#listeners().on(event, listener);
+    return this;
+  }
+
+  once(event: string, listener: (chunk: Buffer) => void): this {
+    this.#listeners().once(event, listener);
+    return this;
+  }
+
+  #listeners(): StreamListeners {
+    if (this.#reader instanceof StreamListeners) return this.#reader;
+    const listeners = new StreamListeners();
+    this.#reader = listeners;
+    return listeners;
+  }
+
+  /** What the reader throws ends the stream. */
+  #tell(what: (reader: StreamReader) => void): void {
     try {
-      return this.#reader === undefined ? super.emit(event, chunk) : tell(this.#reader, event, chunk);
+      if (this.#reader !== undefined) what(this.#reader);
     } catch (error) {
       this.#boundary.caught(this, error);
-      return true;
     }
   }
 
@@ -119,7 +134,7 @@ export class ManyStreamsStream extends EventEmitter implements OwnStream, PeerSt
     if (!this.#paused && this.readableLength === 0) {
       const copy = Buffer.allocUnsafe(to - from);
       bytes.copy(copy, 0, from, to);
-      this.emit("data", copy);
+      this.#tell((reader) => reader.dataCame(copy));
       return;
     }
     this.#held ??= new HeldBytes(this.session.windowBytes);
@@ -127,20 +142,20 @@ export class ManyStreamsStream extends EventEmitter implements OwnStream, PeerSt
   }
 
   requestEnded(): void {
-    if (!this.#paused && this.readableLength === 0) this.#emitEnd();
+    if (!this.#paused && this.readableLength === 0) this.#endRequest();
   }
 
   flushed(): void {
     if (!this.#ending || this.#trailersWanted || this.closed) return;
     this.#trailersWanted = true;
-    this.emit("wantTrailers");
+    this.#tell(wantTrailers);
   }
 
   over(code: number): void {
     this.rstCode = code;
     this.#held = undefined;
     // On the next tick, as node:http2 does.
-    process.nextTick(emitClose, this);
+    process.nextTick(() => this.#tell(closed));
   }
 
   /** Gives what was held to a reader that goes on. The reader may pause again. */
@@ -148,40 +163,20 @@ export class ManyStreamsStream extends EventEmitter implements OwnStream, PeerSt
     if (this.#paused || this.closed) return;
     const held = this.#held?.takeAll();
     this.#held = undefined;
-    if (held !== undefined && held.length > 0) this.emit("data", held);
+    if (held !== undefined && held.length > 0) this.#tell((reader) => reader.dataCame(held));
     // The reader may have paused again, or ended the call.
     if (this.#paused || this.closed) return;
     this.session.hold(this, false);
-    if (this.state.hasEnded) this.#emitEnd();
+    if (this.state.hasEnded) this.#endRequest();
   }
 
-  #emitEnd(): void {
-    if (this.#endEmitted) return;
-    this.#endEmitted = true;
-    this.emit("end");
+  #endRequest(): void {
+    if (this.#isEndTold) return;
+    this.#isEndTold = true;
+    this.#tell(requestEnded);
   }
 }
 
-function emitClose(stream: ManyStreamsStream): void {
-  stream.emit("close");
-}
-
-/** What would be emitted. False: readers are not told of it. */
-function tell(reader: StreamReader, event: string, chunk?: Buffer): boolean {
-  switch (event) {
-    case "data":
-      if (chunk !== undefined) reader.dataCame(chunk);
-      return true;
-    case "end":
-      reader.requestEnded();
-      return true;
-    case "wantTrailers":
-      reader.trailersWanted();
-      return true;
-    case "close":
-      reader.streamClosed();
-      return true;
-    default:
-      return false;
-  }
-}
+const requestEnded = (reader: StreamReader): void => reader.requestEnded();
+const wantTrailers = (reader: StreamReader): void => reader.trailersWanted();
+const closed = (reader: StreamReader): void => reader.streamClosed();

@@ -40,15 +40,15 @@ function toBeginCall({ descriptor, handler, request }: ServedMethod, deps: FastC
   switch (handler.kind) {
     case "unary": {
       const method = { ...kind, requestStream: false, input, output, handler } as const;
-      return (stream, headers) => new FastUnaryCall(method, stream, headers, deps).begin();
+      return (stream, headers) => new FastUnaryCall(method, stream, headers, deps).begin(headers);
     }
     case "serverStream": {
       const method = toServerStreamMethod(kind, input, deps.limits, handler);
-      return (stream, headers) => new FastStreamingCall(method, stream, headers, deps).begin();
+      return (stream, headers) => new FastStreamingCall(method, stream, headers, deps).begin(headers);
     }
     case "bidi": {
       const method = toBidiMethod(kind, input, deps.limits, handler);
-      return (stream, headers) => new FastStreamingCall(method, stream, headers, deps).begin();
+      return (stream, headers) => new FastStreamingCall(method, stream, headers, deps).begin(headers);
     }
     default:
       return handler satisfies never;

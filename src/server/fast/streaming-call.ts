@@ -53,8 +53,8 @@ export class FastStreamingCall extends FastCall<FastStreamingMethod> implements 
     });
   }
 
-  begin(): void {
-    if (!this.enter()) return;
+  begin(headers: IncomingHttpHeaders): void {
+    if (!this.enter(headers)) return;
     try {
       this.#reader = this.method.open(this, this.context());
     } catch (error) {

@@ -1,6 +1,7 @@
 /** One unary call without grpc-js: gathers its request, runs its handler, and sends the response or a status. */
 
 import { Buffer } from "node:buffer";
+import type { IncomingHttpHeaders } from "node:http2";
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { type GrpcFrame, PREFIX_BYTES } from "../../codec/framing/grpc-frame.ts";
@@ -9,7 +10,7 @@ import { encodeFrame } from "../../codec/messages.ts";
 import { NO_BUFFER } from "../../common/bytes.ts";
 import { CacheError, limitExceeded } from "../../common/errors.ts";
 import { decodeRequest } from "../calls/decode-request.ts";
-import type { Cancel, UnaryHandler } from "../calls/handler.ts";
+import type { UnaryHandler } from "../calls/handler.ts";
 import { toServiceError } from "../calls/service-error.ts";
 import { CALL_WORK_BYTES } from "../limits/work.ts";
 import {
@@ -42,14 +43,14 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   #receivedBytes = 0;
   /** Its handler has the request, until it settles. */
   #ran = false;
-  /** Of a handler that answers later. */
-  #cancel: Cancel | undefined;
+  /** What a handler waits for that answers later. */
+  #pending: ReturnType<UnaryHandler<Message, Message>["run"]>;
 
   /** It is never paused. */
   recount(): void {}
 
-  begin(): void {
-    this.enter();
+  begin(headers: IncomingHttpHeaders): void {
+    this.enter(headers);
   }
 
   override streamClosed(): void {
@@ -148,8 +149,7 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
     this.#ran = true;
     try {
       const request = decodeRequest(input, message, this.deps.limits);
-      const cancel = handler.run(request, this.context(), (outcome) => this.#settle(outcome));
-      if (cancel !== undefined) this.#cancel = this.guard(cancel);
+      this.#pending = handler.run(request, this.context(), (outcome) => this.#settle(outcome));
     } catch (error) {
       this.fail(error);
     } finally {
@@ -158,14 +158,18 @@ export class FastUnaryCall extends FastCall<FastUnaryMethod> {
   }
 
   #stopWaiting(): void {
-    const cancel = this.#cancel;
-    this.#cancel = undefined;
-    cancel?.();
+    const pending = this.#pending;
+    this.#pending = undefined;
+    try {
+      pending?.cancel();
+    } catch (error) {
+      this.deps.boundary.caught(this.stream, error);
+    }
   }
 
   /** Contains what fails here: it may run inside the call of another peer. */
   #settle(outcome: Message | CacheError): void {
-    this.#cancel = undefined;
+    this.#pending = undefined;
     try {
       if (outcome instanceof CacheError) this.fail(outcome);
       else this.#respond(outcome);

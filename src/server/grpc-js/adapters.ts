@@ -97,8 +97,13 @@ function toUnaryCall(
       callback(null, frame);
     });
     try {
-      const cancel = handler.run(call.request, contextOf(call.metadata, deps), settle);
-      if (cancel !== undefined) call.once("cancelled", deps.boundary.guard(undefined, cancel));
+      const pending = handler.run(call.request, contextOf(call.metadata, deps), settle);
+      if (pending !== undefined) {
+        call.once(
+          "cancelled",
+          deps.boundary.guard(undefined, () => pending.cancel()),
+        );
+      }
     } catch (error) {
       callback(failureOf(error, spanOf(call.metadata), deps.telemetry));
     }

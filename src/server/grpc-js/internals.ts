@@ -103,8 +103,12 @@ export function sendFramesAsTheyAre(call: object): void {
   );
 }
 
-function isHttp2Stream(value: unknown): value is EmittingStream & EventEmitter {
-  return value instanceof EventEmitter && "session" in value && "headersSent" in value && "close" in value;
+function isHttp2Stream(value: unknown): value is EmittingStream {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    ["on", "once", "session", "headersSent", "close"].every((name) => name in value)
+  );
 }
 
 function unknownRelease(what: string): Error {

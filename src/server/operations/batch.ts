@@ -64,8 +64,8 @@ const STATUS_CANCELLED = 1;
 const STATUS_RESOURCE_EXHAUSTED = 8;
 
 /**
- * Calls `done` exactly once. Returns undefined when `done` was called before the return; otherwise a function that
- * cancels what has not settled. The operations begin in their order: those that the turn of the event loop has no room
+ * Calls `done` exactly once. Returns undefined when `done` was called before the return; otherwise what
+ * has not settled, which can be cancelled. The operations begin in their order: those that the turn of the event loop has no room
  * for, in a later one. `begun` is called when the last one has begun, before `done`.
  *
  * A batch whose results hold more than 64 KiB, or whose connection has no memory left, does not wait: its leases are
@@ -78,13 +78,13 @@ export function runBatch(
   deps: BatchDeps,
   done: (response: BatchResponse) => void,
   begun: () => void = () => {},
-): (() => void) | undefined {
+): Pending | undefined {
   checkBatch(request, deps.limits);
   caller.memory?.countOperations(request.operations.length);
   return new BatchRun(request, caller, deps, done, begun).start();
 }
 
-class BatchRun {
+class BatchRun implements Pending {
   readonly #operations: readonly Operation[];
   readonly #caller: Caller;
   readonly #deps: BatchDeps;
@@ -128,10 +128,10 @@ class BatchRun {
     };
   }
 
-  /** Returns what cancels the batch, unless it is done. */
-  start(): (() => void) | undefined {
+  /** Returns itself, unless it is done. */
+  start(): Pending | undefined {
     this.#runTurn();
-    return this.#unsettled === 0 ? undefined : () => this.#cancel();
+    return this.#unsettled === 0 ? undefined : this;
   }
 
   #runTurn(): void {
@@ -234,7 +234,7 @@ class BatchRun {
     this.#count(bytes);
   }
 
-  #cancel(): void {
+  cancel(): void {
     this.#cancelled = true;
     for (const wait of this.#waits.values()) wait.cancel();
     this.#waits.clear();

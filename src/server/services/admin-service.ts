@@ -77,7 +77,7 @@ export function createAdminHandlers(deps: AdminServiceDeps): ServiceHandlers<typ
       if (history === undefined) throw new CacheError("UNAVAILABLE", "the server knows no Prometheus");
       const leave = new AbortController();
       history(request, leave.signal).then(settle, (error: CacheError) => settle(error));
-      return () => leave.abort();
+      return { cancel: () => leave.abort() };
     }),
     inspectEntry: unary((request, { access }, settle) => {
       requireRoom(access);

@@ -2,9 +2,7 @@
 import type { CacheService, LeaseResponse } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { PooledValues } from "../../codec/framing/pooled-values.ts";
 import type { Clock } from "../../common/clock.ts";
-import { CacheError } from "../../common/errors.ts";
 import type { LoadShedder, OperationContext, OperationOutcome } from "../../rpc/admission.ts";
-import { withoutValue } from "../../rpc/lease.ts";
 import {
   runGet,
   runIncrement,
@@ -27,7 +25,6 @@ import {
 } from "../calls/handler.ts";
 import type { ServiceHandlers } from "../calls/methods.ts";
 import type { RefusalCounts } from "../limits/refusal-counts.ts";
-import { ANSWER_WORK_BYTES } from "../limits/work.ts";
 import { runBatch } from "../operations/batch.ts";
 import { workBytesOf } from "../operations/batch-size.ts";
 import { ConnectionHolders } from "../operations/connection-holders.ts";
@@ -36,6 +33,7 @@ import type { BusyPoll } from "../streams/busy-poll.ts";
 import { openStream } from "../streams/event-stream.ts";
 import { openExchange } from "../streams/exchange.ts";
 import type { StreamRegistry } from "../streams/stream-registry.ts";
+import { LeaseAnswer } from "./lease-answer.ts";
 import { createRemoteHandlers, type OperationParts } from "./remote-handlers.ts";
 
 export interface CacheServiceDeps extends HandlerDeps {
@@ -140,32 +138,14 @@ function createLocalHandlers(
     }),
     lease: unary((request, context, settle) => {
       const { memory } = context;
-      let waited = false;
-      const answer = (outcome: LeaseResponse | CacheError) => {
-        if (outcome instanceof CacheError) {
-          settle(outcome);
-          return;
-        }
-        const value = waited && !memory.admitsAnswer() ? withoutValue(outcome) : outcome;
+      const describeLease = (value: LeaseResponse): void =>
         describe(context, request.namespace, { case: "lease", value });
-        settle(value);
-      };
-      const decided = (outcome: LeaseResponse | CacheError) => {
-        if (!waited) {
-          answer(outcome);
-          return;
-        }
-        // Many may wait for one value, and its writer may answer them all.
-        memory.turns.runOrWait(memory, () => {
-          memory.turns.spend(ANSWER_WORK_BYTES);
-          answer(outcome);
-        });
-      };
+      const answer = new LeaseAnswer(memory, describeLease, settle);
       try {
         const parts = operation(context, valuesOf(context), holders.of(memory));
-        const wait = runLease(request, store, parts, decided);
-        waited = true;
-        return wait && (() => wait.cancel());
+        const wait = runLease(request, store, parts, (outcome) => answer.decided(outcome));
+        answer.isLate = true;
+        return wait;
       } finally {
         pool.release();
       }

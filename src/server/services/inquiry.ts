@@ -9,7 +9,7 @@ import {
   ClientInfoSchema,
   type WorkerStats,
 } from "../../../gen/meshcache/v1/admin_pb.ts";
-import type { Cancel } from "../calls/handler.ts";
+import type { Pending } from "../../store/api/backend.ts";
 
 export type ClientsFirst = "connected" | "operations" | "lag";
 
@@ -45,10 +45,10 @@ export type Respond = (question: Question) => Answer;
 /** Asks all threads that serve calls. */
 export interface Inquiry {
   /**
-   * Calls `done` with the answers that came in time, and how many did not. Returns what makes that it is not called, or
-   * undefined when it was called at once.
+   * Calls `done` with the answers that came in time, and how many did not. Returns undefined when it was
+   * called at once.
    */
-  ask(question: Question, done: (answers: readonly Answer[], silent: number) => void): Cancel | undefined;
+  ask(question: Question, done: (answers: readonly Answer[], silent: number) => void): Pending | undefined;
 }
 
 /** Of a server that is alone. */

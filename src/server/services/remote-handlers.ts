@@ -30,7 +30,7 @@ export function createRemoteHandlers(
   ) => {
     const { memory } = call;
     memory.turns.spend(workBytesOf(operation));
-    const pending = startOperation(operation, store, contextOf(call), (outcome) => {
+    return startOperation(operation, store, contextOf(call), (outcome) => {
       // The engine answers many calls at once.
       memory.turns.runOrWait(memory, () => {
         memory.turns.spend(OPERATION_WORK_BYTES);
@@ -41,7 +41,6 @@ export function createRemoteHandlers(
         settle(outcome);
       });
     });
-    return () => pending.cancel();
   };
   const handle =
     <Name extends Case>(name: Name, settle: Settle<Answers[Name]>) =>

@@ -5,6 +5,7 @@
  */
 import type { BatchRequest, BatchResponse, OperationResult } from "../../../gen/meshcache/v1/cache_pb.ts";
 import { limitExceeded } from "../../common/errors.ts";
+import type { Pending } from "../../store/api/backend.ts";
 import { returnValueArena, takeValueArena, type ValueArena } from "../../store/api/value-arena.ts";
 import type { ConnectionMemory } from "../limits/connection-memory.ts";
 import type { TransportLimits } from "../limits/transport-limits.ts";
@@ -72,7 +73,7 @@ export class BatchRunner {
   /** A batch that may wait has operations that have not begun, for want of a turn. */
   #beginning = false;
   /** Cancels the waits of each batch that waits for leases. */
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<Pending>();
   /** How many of these hold results of other operations. */
   #holding = 0;
   /** How many of these wait for a remote store alone, and how many may. */
@@ -151,7 +152,7 @@ export class BatchRunner {
 
   /** Cancels all waits and drops all answers. */
   close(): void {
-    for (const cancel of this.#waiting) cancel();
+    for (const batch of this.#waiting) batch.cancel();
     this.#waiting.clear();
     const unsent = [...this.#answers, ...this.#places.flatMap(({ items }) => items ?? [])];
     for (const answer of unsent) if (typeof answer !== "function") this.#count(-answer.heldBytes);
@@ -236,9 +237,9 @@ export class BatchRunner {
     take: (answers: readonly Answer[]) => void,
   ): void {
     this.#memory ??= caller.memory;
-    let cancel: (() => void) | undefined;
+    let pending: Pending | undefined;
     const done = (response: BatchResponse) => {
-      if (cancel !== undefined) this.#waiting.delete(cancel);
+      if (pending !== undefined) this.#waiting.delete(pending);
       settled();
       take(this.#toAnswers(id, response, caller));
       this.#answered();
@@ -252,13 +253,13 @@ export class BatchRunner {
     };
     const deps = this.#deps.store.remote ? { ...this.#deps, answersInParts: true } : this.#deps;
     try {
-      cancel = runBatch(batch, caller, deps, done, begun);
+      pending = runBatch(batch, caller, deps, done, begun);
     } catch (error) {
       settled();
       throw error;
     }
     this.#beginning = !isBegun;
-    if (cancel !== undefined) this.#waiting.add(cancel);
+    if (pending !== undefined) this.#waiting.add(pending);
   }
 
   /** They may wait behind others that the client does not read. */

@@ -80,7 +80,7 @@ export function openInquiryChannel(
       post({ kind: "question", id, question });
       // A channel does not bring a thread what it has sent itself.
       if (own !== undefined) take(id, own(question));
-      return finished ? undefined : stop;
+      return finished ? undefined : { cancel: stop };
     },
   };
   return {

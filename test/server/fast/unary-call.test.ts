@@ -305,7 +305,9 @@ function fakeCalls(handler: UnaryHandler<Message, Message>, turnMaxBytes?: numbe
     calls,
     /** Begins a call whose request is whole. */
     begin(stream: FakeStream, headers: IncomingHttpHeaders = {}): void {
-      new FastUnaryCall(served, stream, headers, { register, clock, boundary, limits, telemetry }).begin();
+      new FastUnaryCall(served, stream, headers, { register, clock, boundary, limits, telemetry }).begin(
+        headers,
+      );
       stream.emit("data", request(LeaseRequestSchema, leaseThatWaits));
       stream.emit("end");
     },
@@ -317,7 +319,7 @@ describe("a response whose caller has gone", () => {
     let settle: Settle<Message> = () => {};
     const handler = unary<Message, Message>((_request, _context, settleLater) => {
       settle = settleLater;
-      return () => {};
+      return { cancel() {} };
     });
     const { begin, reported } = fakeCalls(handler);
     const stream = new FakeStream(() => {});
@@ -342,8 +344,10 @@ describe("a response that cannot be sent", () => {
     let isCancelled = false;
     const handler = unary<Message, Message>((_request, _context, settleLater) => {
       settle = settleLater;
-      return () => {
-        isCancelled = true;
+      return {
+        cancel() {
+          isCancelled = true;
+        },
       };
     });
     const { begin, calls, reported } = fakeCalls(handler);

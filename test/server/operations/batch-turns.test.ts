@@ -63,10 +63,10 @@ describe("A4: a Batch of many operations", () => {
   it("runs them in their order, some in each turn, and others run in between", () => {
     let response: BatchResponse | undefined;
     const keys = Array.from({ length: 35 }, (_, index) => `k${index}`);
-    const cancel = runBatch(batchOf(keys.map(set)), caller(), deps(), (whole) => {
+    const pending = runBatch(batchOf(keys.map(set)), caller(), deps(), (whole) => {
       response = whole;
     });
-    expect(cancel).toBeDefined();
+    expect(pending).toBeDefined();
     const counts = [store.counters.sets];
     let served = 0;
     while (response === undefined && counts.length < 100) {
@@ -84,10 +84,10 @@ describe("A4: a Batch of many operations", () => {
   });
 
   it("runs no more of them once it is cancelled, and holds nothing", () => {
-    const cancel = runBatch(batchOf(Array.from({ length: 30 }, () => set("k"))), caller(), deps(), () => {
+    const pending = runBatch(batchOf(Array.from({ length: 30 }, () => set("k"))), caller(), deps(), () => {
       throw new Error("a cancelled batch was answered");
     });
-    cancel?.();
+    pending?.cancel();
     for (let turn = 0; turn < 10; turn++) passTurn();
     expect(store.counters.sets).toBe(OPERATIONS_PER_TURN);
     expect(memory.heldBytes).toBe(0);
@@ -114,10 +114,10 @@ describe("A4: a Batch of many operations", () => {
 
   it("is not cut into turns when it asks for little", () => {
     let results = 0;
-    const cancel = runBatch(batchOf([set("a"), get("a")]), caller(), deps(), (whole) => {
+    const pending = runBatch(batchOf([set("a"), get("a")]), caller(), deps(), (whole) => {
       results = whole.results.length;
     });
-    expect([cancel, results]).toEqual([undefined, 2]);
+    expect([pending, results]).toEqual([undefined, 2]);
   });
 
   it("on an Exchange is cut into frames by the turns", () => {
@@ -195,16 +195,16 @@ describe("A3: batches that wait for one lease", () => {
       runBatch(batchOf([wait]), caller(), deps(), () => {
         answered += 1;
       });
-    const cancels = Array.from({ length: 35 }, () => {
-      const cancel = run();
+    const pending = Array.from({ length: 35 }, () => {
+      const batch = run();
       passTurn();
-      return cancel;
+      return batch;
     });
-    expect(cancels).not.toContain(undefined);
+    expect(pending).not.toContain(undefined);
     expect(answered).toBe(0);
     runBatch(batchOf([set("k")]), caller(), deps(), () => {});
     const counts = [answered];
-    cancels.at(-1)?.();
+    pending.at(-1)?.cancel();
     while (next.length > 0) {
       passTurn();
       counts.push(answered);
