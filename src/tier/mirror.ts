@@ -73,6 +73,12 @@ export class Mirror {
     return this.#shardAt(shard).revision;
   }
 
+  /** Where a shard stands as subscribers know it, in the epoch that the store has. */
+  announcedOf(shard: number): { readonly epoch: bigint; readonly revision: number } {
+    const { announcedEpoch, announcedRevision } = this.#shardAt(shard);
+    return { epoch: announcedEpoch, revision: announcedRevision };
+  }
+
   /** Of an epoch of the store, one of the latest. */
   shardEpochOf(epoch: bigint, shard: number): bigint | undefined {
     return this.#announcements.get(epoch)?.[shard];

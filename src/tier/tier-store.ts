@@ -20,6 +20,7 @@ import type {
   SetCommand,
   SetResult,
   ShardStats,
+  Stamp,
   StoreCounters,
   Subscriber,
   TouchCommand,
@@ -340,7 +341,14 @@ export class TierStore implements RemoteStore {
     settle: Settle<InvalidateResult>,
     counted: 0 | 1 = 1,
   ): Pending {
-    const stamps = new Map<number, InvalidateResult["stamps"][number]>();
+    const { mirror } = this.#group;
+    const answers = new Map<number, { readonly epoch: bigint; readonly asOf: Stamp }>();
+    // A shard that has begun again since it answered has nothing of before: nor, where it stands now, what was invalidated.
+    const stamps = (): Stamp[] =>
+      [...answers].map(([shard, { epoch, asOf }]) => {
+        const now = mirror.announcedOf(shard);
+        return now.epoch === epoch ? asOf : { shard, revision: now.revision };
+      });
     let removed = 0;
     let left = calls.length;
     let failure: Error | undefined;
@@ -348,10 +356,11 @@ export class TierStore implements RemoteStore {
       left -= 1;
       if (result instanceof Error) failure ??= result;
       else {
-        stamps.set(result.asOf.shard, result.asOf);
+        const { asOf } = result;
+        answers.set(asOf.shard, { epoch: mirror.announcedOf(asOf.shard).epoch, asOf });
         removed += counted * result.removed;
       }
-      if (left === 0) settle(failure ?? { stamps: [...stamps.values()], removed });
+      if (left === 0) settle(failure ?? { stamps: stamps(), removed });
     };
     const pending = calls.map(([shard, bytes, keys]) =>
       this.#group.run(shard, { bytes, keys, isRead: false, traceparent }, readInvalidate, answered),

@@ -1,6 +1,12 @@
 /** What a test asks the store of a server in a virtual tier, as promises. */
 import type { Settle } from "../../src/store/api/backend.ts";
-import type { GetResult, LeaseResult, SetCommand, SetResult } from "../../src/store/api/store.ts";
+import type {
+  GetResult,
+  InvalidateResult,
+  LeaseResult,
+  SetCommand,
+  SetResult,
+} from "../../src/store/api/store.ts";
 import { NAMESPACE_NAME as namespace } from "../simulation/client-node.ts";
 import type { TierServer } from "../simulation/tier/tier-server.ts";
 
@@ -43,4 +49,16 @@ export function lease(
 ): Promise<LeaseResult> {
   const command = { namespace, key, holder, leaseMs, waitMs };
   return answer((settle) => void store.lease(command, settle));
+}
+
+/** Invalidates the whole namespace, in all shards. */
+export function clear({ store }: TierServer): Promise<InvalidateResult> {
+  const command = {
+    namespace,
+    target: { kind: "all" },
+    soft: false,
+    sourceVersion: 0n,
+    writer: WRITER,
+  } as const;
+  return answer((settle) => void store.invalidate(command, settle));
 }
