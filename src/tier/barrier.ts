@@ -6,6 +6,7 @@ import type { Boundary } from "../common/boundary.ts";
 import type { Clock, Timer } from "../common/clock.ts";
 import type { Pending, Settle } from "../store/api/backend.ts";
 import { unavailable } from "./engine/connection.ts";
+import type { NodeLink } from "./node-link.ts";
 import type { ShardOperation } from "./operation.ts";
 import type { Quorum } from "./quorum.ts";
 import type { ShardLine } from "./shard-line.ts";
@@ -17,6 +18,13 @@ const INTERVAL_MS = 5;
 interface Asker {
   readonly settle: Settle<void>;
   isCancelled: boolean;
+}
+
+/** A shard that told where it is, and of which node. */
+interface AskedShard {
+  readonly link: NodeLink | undefined;
+  readonly epoch: number | undefined;
+  readonly key: string;
 }
 
 export interface BarrierDeps {
@@ -92,7 +100,7 @@ export class Barrier {
   /** Begins again where a shard has come to another node meanwhile, until it takes too long. */
   #prove(done: (error: Error | undefined) => void, dueMs = this.#dueMs()): void {
     const { lines, clock } = this.#deps;
-    const asked = lines.map(({ link }) => ({ link, epoch: link?.epoch }));
+    const asked = lines.map(({ link, keys }) => ({ link, epoch: link?.epoch, key: keys.head }));
     const isSame = () =>
       lines.every(({ link }, index) => link === asked[index]?.link && link?.epoch === asked[index]?.epoch);
     const end = (error: Error | undefined) => {
@@ -107,19 +115,20 @@ export class Barrier {
       left -= 1;
       if (left > 0) return;
       if (failure !== undefined || !isSame()) end(failure);
-      else
-        this.#agree(
-          asked.map(({ epoch }) => epoch),
-          end,
-        );
+      else this.#agree(asked, end);
     };
     for (const line of lines) line.add(tenureCheck(dueMs, answered));
     this.#deps.flush();
   }
 
-  #agree(epochs: readonly (number | undefined)[], end: (error: Error | undefined) => void): void {
-    this.#deps.quorum.ask((epoch) => {
-      const isAgreed = epoch !== undefined && epochs.every((one) => one === epoch);
+  #agree(asked: readonly AskedShard[], end: (error: Error | undefined) => void): void {
+    const owners = asked.flatMap(({ link, key }) =>
+      link === undefined ? [] : { nodeId: link.node.id, key },
+    );
+    this.#deps.quorum.ask(owners, (epochs) => {
+      const isAgreed = asked.every(
+        ({ link, epoch }) => link !== undefined && epochs.get(link.node.id) === epoch,
+      );
       if (!isAgreed) this.#deps.disagreed();
       end(isAgreed ? undefined : unavailable("the engine elects another node"));
     });

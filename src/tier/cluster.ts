@@ -5,7 +5,9 @@ import { ask } from "./engine/ask.ts";
 import { EngineConnection, unavailable } from "./engine/connection.ts";
 import {
   type ClusterInfo,
+  idsByEndpoint,
   keyOf,
+  movedTo,
   type NodeName,
   primariesOf,
   type Topology,
@@ -13,7 +15,7 @@ import {
   toTopology,
 } from "./engine/topology.ts";
 import { type LinkDeps, type LinkListener, NodeLink } from "./node-link.ts";
-import { Quorum } from "./quorum.ts";
+import { Quorum, type Voter } from "./quorum.ts";
 
 /** After a failure; then twice as long, up to the second. */
 const RETRY_MIN_MS = 50;
@@ -52,6 +54,8 @@ export class Cluster {
   readonly #deps: ClusterDeps;
   readonly #listener: ClusterListener;
   readonly #links = new Map<string, NodeLink>();
+  /** The nodes that each node has told of, by their addresses as it names them. */
+  readonly #named = new WeakMap<NodeLink, ReadonlyMap<string, string>>();
   #topology: Topology = { ranges: [] };
   #isRefreshing = false;
   #isDue = false;
@@ -186,17 +190,33 @@ export class Cluster {
     return link;
   }
 
-  #voters(): (EngineConnection | undefined)[] {
+  #voters(): (Voter | undefined)[] {
+    return this.#primaries().map((link) => {
+      if (link === undefined) return undefined;
+      const { connection, node } = link;
+      return {
+        send: (command, take) => connection.send(command, take),
+        ownerIn: (reply) => {
+          if (!(reply instanceof Error)) return node.id;
+          const moved = movedTo(reply, node.endpoint);
+          return moved && this.#named.get(link)?.get(keyOf(moved));
+        },
+      };
+    });
+  }
+
+  /** Undefined in the place of one that cannot be asked. */
+  #primaries(): (NodeLink | undefined)[] {
     return [...primariesOf(this.#topology).keys()].map((id) => {
       const link = this.#links.get(id);
-      return link?.isOpen ? link.connection : undefined;
+      return link?.isOpen ? link : undefined;
     });
   }
 
   /** The view of the node that has seen the latest election, and a majority. */
   async #look(): Promise<Topology> {
     const known = [...this.#links.values()].filter(({ isOpen }) => isOpen);
-    const views = await Promise.all(known.map(({ connection }) => this.#viewOf(connection)));
+    const views = await Promise.all(known.map((link) => this.#viewOf(link)));
     const best = latestOf(views);
     if (best !== undefined) return best;
     let lastError: unknown = unavailable("no node of the engine can be reached");
@@ -216,16 +236,17 @@ export class Cluster {
   }
 
   /** Undefined: it gave none in time. */
-  #viewOf(connection: EngineConnection): Promise<View | undefined> {
+  #viewOf(link: NodeLink): Promise<View | undefined> {
     const { clock, boundary } = this.#deps;
     return new Promise((resolve) => {
       const timer = clock.schedule(
         VIEW_MAX_MS,
         boundary.guard(undefined, () => resolve(undefined)),
       );
-      viewOf(connection).then(
+      viewOf(link.connection).then(
         (view) => {
           timer.cancel();
+          this.#named.set(link, idsByEndpoint(view.topology));
           resolve(view);
         },
         () => {
@@ -243,16 +264,22 @@ export class Cluster {
     return [...new Map(all.map((endpoint) => [keyOf(endpoint), endpoint])).values()];
   }
 
-  /** A majority says that the node is a primary, and agrees about the epoch. */
+  /**
+   * A majority says that the node is a primary, and agrees about the epoch; and so do half of all without the node itself. Whoever has another
+   * one confirmed in its place asks the same ones but for the two of them: one has answered here first, or says no.
+   */
   async #confirm(link: NodeLink): Promise<number | undefined> {
-    const voters = this.#voters();
-    const votes = new Map<number, number>();
+    const voters = this.#primaries();
+    const votes = new Map<number, { all: number; others: number }>();
     const views = await Promise.all(voters.map((voter) => voter && this.#viewOf(voter)));
-    for (const view of views) {
+    for (const [index, view] of views.entries()) {
       if (!view?.info.isOk || !primariesOf(view.topology).has(link.node.id)) continue;
-      const agreeing = (votes.get(view.info.epoch) ?? 0) + 1;
-      if (agreeing > voters.length / 2) return view.info.epoch;
+      const agreeing = votes.get(view.info.epoch) ?? { all: 0, others: 0 };
       votes.set(view.info.epoch, agreeing);
+      agreeing.all += 1;
+      if (voters[index] !== link) agreeing.others += 1;
+      const isSeen = voters.length === 1 || agreeing.others >= voters.length / 2;
+      if (isSeen && agreeing.all > voters.length / 2) return view.info.epoch;
     }
     // Another node may be in its place, of which nothing else tells.
     this.refresh();

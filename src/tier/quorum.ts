@@ -1,10 +1,13 @@
 /**
- * Asks the primaries of the cluster for its epoch, many askers at once. As long as a majority of them has seen no other epoch, no
- * replica was elected in the place of a primary.
+ * Asks the primaries of the cluster for its epoch, and which of them has a key, many askers at once. As long as a majority has seen no
+ * other epoch and still names the same node, whoever calls another node in its place has found a majority that names that one later.
+ *
+ * The epoch alone would not say so: who votes in an election knows its epoch at once, and learns only later which node has won.
  */
 import type { Boundary } from "../common/boundary.ts";
 import type { Clock, Timer } from "../common/clock.ts";
 import type { EngineConnection } from "./engine/connection.ts";
+import type { Reply } from "./engine/resp3.ts";
 import { toClusterInfo } from "./engine/topology.ts";
 
 /** Rounds begin at most so often: 1,000 a second. A round is one short command for each primary. */
@@ -14,10 +17,27 @@ const ROUNDS_MAX_PER_SECOND = 10_000;
 /** However many servers there seem to be, no acknowledgement waits longer for its round. */
 const INTERVAL_MAX_MS = 50;
 
-/** The epoch of a majority. Undefined: there is none that agrees. */
-export type TakeEpoch = (epoch: number | undefined) => void;
+/** With more primaries, of which each may be asked about, rounds cost more and are as much rarer. */
+const OWNERS_OF_A_ROUND = 10;
 
-type Voter = Pick<EngineConnection, "send">;
+/** A node, and a key of a shard that it is said to have. */
+export interface Owner {
+  readonly nodeId: string;
+  readonly key: string;
+}
+
+/** The epochs in which a majority named the nodes as owners, by their ids. None: there is no majority that agrees. */
+export type TakeEpochs = (epochs: ReadonlyMap<string, number>) => void;
+
+export interface Voter extends Pick<EngineConnection, "send"> {
+  /** Which node has a key, by its answer to GET. Undefined: it does not say. */
+  ownerIn(reply: Reply | Error): string | undefined;
+}
+
+interface Asker {
+  readonly owners: readonly Owner[];
+  readonly take: TakeEpochs;
+}
 
 /** All primaries of the cluster. Undefined in the place of one that cannot be asked. */
 export type Voters = () => readonly (Voter | undefined)[];
@@ -28,7 +48,7 @@ export class Quorum {
   readonly #voters: Voters;
   readonly #clock: Clock;
   readonly #boundary: Boundary;
-  #askers: TakeEpoch[] = [];
+  #askers: Asker[] = [];
   #isAsking = false;
   #timer: Timer | undefined;
   #lastMs = Number.NEGATIVE_INFINITY;
@@ -40,8 +60,8 @@ export class Quorum {
   }
 
   /** What it is told was asked for after this call. */
-  ask(take: TakeEpoch): void {
-    this.#askers.push(take);
+  ask(owners: readonly Owner[], take: TakeEpochs): void {
+    this.#askers.push({ owners, take });
     this.#begin();
   }
 
@@ -49,17 +69,19 @@ export class Quorum {
     this.#timer?.cancel();
     const askers = this.#askers;
     this.#askers = [];
-    for (const take of askers) take(undefined);
+    for (const { take } of askers) take(new Map());
   }
 
-  get #intervalMs(): number {
-    const partMs = Math.ceil((this.servers * 1_000) / ROUNDS_MAX_PER_SECOND);
+  #intervalMs(voters: number): number {
+    const rounds = this.servers * Math.ceil(voters / OWNERS_OF_A_ROUND);
+    const partMs = Math.ceil((rounds * 1_000) / ROUNDS_MAX_PER_SECOND);
     return Math.min(INTERVAL_MAX_MS, Math.max(INTERVAL_MIN_MS, partMs));
   }
 
   #begin(): void {
     if (this.#isAsking || this.#askers.length === 0 || this.#timer !== undefined) return;
-    const waitMs = this.#lastMs + this.#intervalMs - this.#clock.nowMs();
+    const voters = this.#voters();
+    const waitMs = this.#lastMs + this.#intervalMs(voters.length) - this.#clock.nowMs();
     if (waitMs > 0) {
       const begin = this.#boundary.guard(undefined, () => {
         this.#timer = undefined;
@@ -72,9 +94,10 @@ export class Quorum {
     this.#isAsking = true;
     const askers = this.#askers;
     this.#askers = [];
-    askMajority(this.#voters(), (epoch) => {
+    const keys = new Map(askers.flatMap(({ owners }) => owners.map(({ nodeId, key }) => [nodeId, key])));
+    askMajority(voters, keys, (epochs) => {
       this.#isAsking = false;
-      for (const take of askers) take(epoch);
+      for (const { take } of askers) take(epochs);
       this.#begin();
     });
   }
@@ -86,31 +109,72 @@ export function serversOf(reply: unknown): number | undefined {
   return typeof count === "number" && count >= 1 ? count : undefined;
 }
 
-/** Calls `take` once, as soon as a majority agrees, or cannot any more. */
-function askMajority(voters: readonly (Voter | undefined)[], take: TakeEpoch): void {
-  const needed = Math.floor(voters.length / 2) + 1;
-  const votes = new Map<number, number>();
-  let most = 0;
-  let left = voters.length;
-  let isDecided = false;
-  const count = (epoch: number | undefined): void => {
-    if (isDecided) return;
-    left -= 1;
-    const agreeing = epoch === undefined ? 0 : (votes.get(epoch) ?? 0) + 1;
-    if (epoch !== undefined) votes.set(epoch, agreeing);
-    most = Math.max(most, agreeing);
-    if (agreeing < needed && left > 0 && most + left >= needed) return;
-    isDecided = true;
-    take(agreeing >= needed ? epoch : undefined);
-  };
-  if (voters.length === 0) take(undefined);
+/** Calls `take` once, as soon as a majority agrees about each node, or cannot any more. `keys`: one of each node, by its id. */
+function askMajority(
+  voters: readonly (Voter | undefined)[],
+  keys: ReadonlyMap<string, string>,
+  take: TakeEpochs,
+): void {
+  const epochs = new Map<string, number>();
+  let undecided = keys.size;
+  if (undecided === 0) take(epochs);
+  const ballots = [...keys].map(([nodeId, key]) => {
+    const ballot = new Ballot(voters.length, (epoch) => {
+      if (epoch !== undefined) epochs.set(nodeId, epoch);
+      undecided -= 1;
+      if (undecided === 0) take(epochs);
+    });
+    return { nodeId, key, ballot };
+  });
   for (const voter of voters) {
-    if (voter === undefined) count(undefined);
-    else {
-      voter.send(["CLUSTER", "INFO"], (reply) => {
-        const info = reply instanceof Error ? undefined : toClusterInfo(reply);
-        count(info?.isOk ? info.epoch : undefined);
+    if (voter === undefined) {
+      for (const { ballot } of ballots) ballot.count(undefined);
+      continue;
+    }
+    const named = new Set<string>();
+    // Before the epoch: an owner is of this epoch, or of one before.
+    for (const { nodeId, key } of ballots) {
+      voter.send(["GET", key], (reply) => {
+        if (voter.ownerIn(reply) === nodeId) named.add(nodeId);
       });
     }
+    voter.send(["CLUSTER", "INFO"], (reply) => {
+      const info = reply instanceof Error ? undefined : toClusterInfo(reply);
+      for (const { nodeId, ballot } of ballots) {
+        ballot.count(info?.isOk && named.has(nodeId) ? info.epoch : undefined);
+      }
+    });
+  }
+}
+
+/** The votes about one node. `decided`: called once. */
+class Ballot {
+  readonly #needed: number;
+  readonly #decided: (epoch: number | undefined) => void;
+  readonly #votes = new Map<number, number>();
+  #most = 0;
+  #left: number;
+  #isDecided = false;
+
+  constructor(voters: number, decided: (epoch: number | undefined) => void) {
+    this.#needed = Math.floor(voters / 2) + 1;
+    this.#left = voters;
+    this.#decided = decided;
+    if (voters === 0) this.#decide(undefined);
+  }
+
+  count(epoch: number | undefined): void {
+    if (this.#isDecided) return;
+    this.#left -= 1;
+    const agreeing = epoch === undefined ? 0 : (this.#votes.get(epoch) ?? 0) + 1;
+    if (epoch !== undefined) this.#votes.set(epoch, agreeing);
+    this.#most = Math.max(this.#most, agreeing);
+    if (agreeing >= this.#needed) this.#decide(epoch);
+    else if (this.#most + this.#left < this.#needed) this.#decide(undefined);
+  }
+
+  #decide(epoch: number | undefined): void {
+    this.#isDecided = true;
+    this.#decided(epoch);
   }
 }

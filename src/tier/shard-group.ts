@@ -49,6 +49,16 @@ interface Layout {
   readonly header: Buffer;
 }
 
+/** A call that was answered and may have changed something. */
+interface Acknowledging {
+  readonly link: NodeLink;
+  /** In which its node was confirmed as a primary, when it answered. */
+  readonly epoch: number;
+  /** Of its shard. */
+  readonly key: string;
+  readonly settle: (isAcknowledged: boolean) => void;
+}
+
 export class ShardGroup {
   readonly mirror: Mirror;
   readonly barrier: Barrier;
@@ -69,7 +79,7 @@ export class ShardGroup {
   #announceTimer: Timer | undefined;
   #announceDueMs = 0;
   #countAtMs = 0;
-  #acknowledging: { link: NodeLink; epoch: number; settle: (isAcknowledged: boolean) => void }[] = [];
+  #acknowledging: Acknowledging[] = [];
   /** The last one of the engine. */
   #problem = "engine: it has not been reached yet";
 
@@ -89,8 +99,8 @@ export class ShardGroup {
       mirror: this.mirror,
       layout: () => this.#knownLayout().bytes,
       callHeader: () => this.#knownLayout().header,
-      acknowledge: (link: NodeLink, settle: (isAcknowledged: boolean) => void) =>
-        this.#acknowledge(link, settle),
+      acknowledge: (link: NodeLink, key: string, settle: (isAcknowledged: boolean) => void) =>
+        this.#acknowledge(link, key, settle),
       refresh: () => this.#cluster.refresh(),
       lost: (link: NodeLink) => {
         for (const line of this.#lines) line.check(link);
@@ -409,19 +419,21 @@ export class ShardGroup {
   }
 
   /** All that were answered in one turn are acknowledged together. */
-  #acknowledge(link: NodeLink, settle: (isAcknowledged: boolean) => void): void {
-    this.#acknowledging.push({ link, epoch: link.epoch, settle });
+  #acknowledge(link: NodeLink, key: string, settle: (isAcknowledged: boolean) => void): void {
+    this.#acknowledging.push({ link, epoch: link.epoch, key, settle });
     if (this.#acknowledging.length > 1) return;
     queueMicrotask(
       this.#options.boundary.guard(undefined, () => {
         const waiting = this.#acknowledging;
         this.#acknowledging = [];
-        this.#cluster.quorum.ask((epoch) => {
-          const isUndisturbed = waiting.every((one) => one.epoch === epoch);
-          if (!isUndisturbed) this.#disagreed();
+        const owners = waiting.map(({ link: { node }, key: owned }) => ({ nodeId: node.id, key: owned }));
+        this.#cluster.quorum.ask(owners, (epochs) => {
+          const isPrimary = (one: Acknowledging) => epochs.get(one.link.node.id) === one.epoch;
+          if (!waiting.every(isPrimary)) this.#disagreed();
           for (const one of waiting) {
-            if (one.epoch !== epoch) this.#unacknowledged += 1;
-            one.settle(one.epoch === epoch);
+            const isAcknowledged = isPrimary(one);
+            if (!isAcknowledged) this.#unacknowledged += 1;
+            one.settle(isAcknowledged);
           }
         });
       }),

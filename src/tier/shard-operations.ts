@@ -34,8 +34,8 @@ export interface OperationDeps {
   readonly mirror: Mirror;
   /** The first argument of every call. */
   readonly callHeader: () => Buffer;
-  /** Tells whether the node was a primary when it answered: `settle` is called once, later. */
-  acknowledge(link: NodeLink, settle: (isAcknowledged: boolean) => void): void;
+  /** Tells whether the node was the primary of the key's shard when it answered: `settle` is called once, later. */
+  acknowledge(link: NodeLink, key: string, settle: (isAcknowledged: boolean) => void): void;
 }
 
 /** What is known of the shard's node and its feed. */
@@ -221,7 +221,7 @@ export class ShardOperations {
     };
     if (isRead) settle();
     else {
-      this.#deps.acknowledge(link, (isAcknowledged) => {
+      this.#deps.acknowledge(link, this.#keys.head, (isAcknowledged) => {
         if (isAcknowledged) settle();
         else
           fail(

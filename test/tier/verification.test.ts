@@ -1,5 +1,6 @@
 /** What becomes of a node that slept, cut off from the other nodes, through the election in its place. */
 import { describe, expect, it } from "vitest";
+import { allKeys } from "../simulation/workload.ts";
 import { read, write } from "./store-calls.ts";
 import { VirtualTier } from "./virtual-tier.ts";
 
@@ -40,5 +41,47 @@ describe("a server whose node slept through the election in its place", () => {
   it("goes on with the elected one as soon as no majority confirms the other", async () => {
     const tier = await sleepThroughElection();
     expect(await tier.settled(read(tier.servers[0], KEY), SOON_MS)).toBeDefined();
+  });
+});
+
+/** Until nodes know who has won. Confirming a node takes less. */
+const NEWS_MS = 50;
+
+describe("a node that most have voted against, and that was confirmed before they knew who had won", () => {
+  it("has nothing acknowledged of what it runs once they know", async () => {
+    const tier = await VirtualTier.start({ nodeTimeoutMs: 3_000, isLateToNotice: true, newsMs: NEWS_MS });
+    const [near] = tier.servers;
+    const node = tier.nodeOf(KEY);
+    const elsewhere = allKeys.find((key) => tier.nodeOf(key) !== node) ?? "";
+    tier.engine.isolate(node);
+    await tier.run(6_000, () => tier.engine.elections.length > 0);
+    // By what it asks about this write the server finds out, and has all nodes confirmed.
+    await expect(tier.settled(write(near, elsewhere, "any"))).rejects.toThrow("elects another node");
+    const { entries } = tier.client(near).life;
+    const writes: Promise<unknown>[] = [];
+    for (let ms = 0; ms < 2 * NEWS_MS; ms++) {
+      writes.push(entries.set(KEY, `value ${ms}`).catch((error: Error) => error.message));
+      await tier.run(1);
+    }
+    expect(node.isOk).toBe(true);
+    await tier.settled(Promise.all(writes));
+    expect(tier.history.violations).toEqual([]);
+  });
+});
+
+describe("a node whose connection has ended", () => {
+  it("waits for the others while one of three is silent", async () => {
+    const tier = await VirtualTier.start({ nodeTimeoutMs: 2 * SLEEP_MS, patienceMs: PATIENCE_MS });
+    const [near] = tier.servers;
+    const silent = tier.engine.primaries.find((node) => node !== tier.nodeOf(KEY));
+    if (silent === undefined) throw new Error("there are three primaries");
+    const wakesAtMs = tier.nowMs + SLEEP_MS;
+    tier.engine.pause(silent, SLEEP_MS);
+    tier.cut(near, tier.nodeOf(KEY));
+    // A write that is under way would be lost with the connection.
+    await tier.run(10);
+    await tier.settled(write(near, KEY, "any"));
+    expect(tier.nowMs).toBeGreaterThanOrEqual(wakesAtMs);
+    expect(tier.history.violations).toEqual([]);
   });
 });

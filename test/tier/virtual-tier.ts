@@ -4,7 +4,7 @@ import { type ClientNode, createClientNode } from "../simulation/client-node.ts"
 import { createHistory, type History } from "../simulation/history.ts";
 import { createNetwork, type Network } from "../simulation/network.ts";
 import { type Plan, rngFor } from "../simulation/plan.ts";
-import { EngineModel } from "../simulation/tier/engine-cluster.ts";
+import { type ClusterSettings, EngineModel } from "../simulation/tier/engine-cluster.ts";
 import type { EngineNode } from "../simulation/tier/engine-node.ts";
 import { TierJudge } from "../simulation/tier/tier-judge.ts";
 import { createTierPlan } from "../simulation/tier/tier-plan.ts";
@@ -24,6 +24,8 @@ export interface VirtualTierOptions {
   readonly patienceMs?: number;
   /** A node that has no majority finds out as late as it may. */
   readonly isLateToNotice?: boolean;
+  /** Until a node knows the outcome of an election. */
+  readonly newsMs?: number;
 }
 
 const { plan: anyPlan, cluster: anyCluster } = createTierPlan(SEED);
@@ -56,10 +58,13 @@ export class VirtualTier {
   }
 
   private constructor(options: VirtualTierOptions) {
-    const { nodeTimeoutMs = 1_000, patienceMs = OPERATION_MAX_MS, isLateToNotice = false } = options;
+    const { nodeTimeoutMs = 1_000, patienceMs = OPERATION_MAX_MS, isLateToNotice = false, newsMs } = options;
     const { time, history, network } = this;
     const wires = { latencyMs: 1, jitterMs: 0, lagMs: 0, pushesFirst: true };
-    const cluster = { ...anyCluster, ...wires, shards: 3, nodeTimeoutMs, lateNotice: isLateToNotice ? 1 : 0 };
+    const cluster: ClusterSettings = {
+      ...{ ...anyCluster, ...wires, shards: 3, nodeTimeoutMs, lateNotice: isLateToNotice ? 1 : 0 },
+      newsMs: newsMs === undefined ? [1, 40] : [newsMs, newsMs],
+    };
     this.#judge = new TierJudge(allKeys, cluster.shards, cluster.seed, history, time.nowMs);
     this.engine = new EngineModel(time, rngFor(SEED, 2), history, cluster, this.#judge);
     this.#judge.elections = this.engine.elections;

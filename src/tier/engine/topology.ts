@@ -1,7 +1,7 @@
 /** Which node of a cluster has which slot, as a node of it says. */
 import type { HostPort } from "../../common/host-port.ts";
 import { toHostPort } from "../../common/host-port.ts";
-import type { Reply } from "./resp3.ts";
+import { EngineError, type Reply } from "./resp3.ts";
 
 export interface SlotRange {
   readonly first: number;
@@ -40,7 +40,28 @@ function toNodeName(reply: Reply, asked: HostPort): NodeName | undefined {
   const [host, port, id] = reply as readonly Reply[];
   if (typeof port !== "number" || !Buffer.isBuffer(id)) return undefined;
   const name = Buffer.isBuffer(host) ? host.toString() : "";
-  return { id: id.toString(), endpoint: { host: name === "" || name === "?" ? asked.host : name, port } };
+  return { id: id.toString(), endpoint: { host: hostOf(name, asked), port } };
+}
+
+/** The nodes that a topology tells of, each by its address there. */
+export function idsByEndpoint({ ranges }: Topology): ReadonlyMap<string, string> {
+  const nodes = ranges.flatMap(({ primary, replicas }) => [primary, ...replicas]);
+  return new Map(nodes.map(({ id, endpoint }) => [keyOf(endpoint), id]));
+}
+
+/** Where a key is that the node `asked` does not have, as it names addresses in its topology. Undefined: the reply does not say. */
+export function movedTo(reply: Reply | Error, asked: HostPort): HostPort | undefined {
+  if (!(reply instanceof EngineError) || reply.code !== "MOVED") return undefined;
+  const [, , address = ""] = reply.message.split(" ");
+  const at = address.lastIndexOf(":");
+  return at < 0
+    ? undefined
+    : { host: hostOf(address.slice(0, at), asked), port: Number(address.slice(at + 1)) };
+}
+
+/** A node may leave out the host: then it is that of the node which was asked. */
+function hostOf(name: string, asked: HostPort): string {
+  return name === "" || name === "?" ? asked.host : name;
 }
 
 /** Undefined: no node has the slot. */

@@ -25,14 +25,14 @@ export interface ClusterSettings extends WireSettings {
   readonly snapshotMs: number;
   /** From 0 to 1: how late a node finds out that it has no majority, within what its checks of its peers leave open. */
   readonly lateNotice: number;
+  /** The shortest and the longest time until the outcome of an election is known to a node. */
+  readonly newsMs: readonly [number, number];
   readonly seed: bigint;
 }
 
 const TICK_MS = 20;
 const ELECTION_DELAY_MS = 500;
 const ELECTION_SPREAD_MS = 500;
-/** Until the news of an election has come to a node. */
-const NEWS_MAX_MS = 40;
 const FIRST_PORT = 7_001;
 
 /** One node came in the place of another. */
@@ -362,7 +362,7 @@ export class EngineModel {
   }
 
   #tell(node: EngineNode): void {
-    this.#time.at(this.#time.nowMs() + between(this.#rng, 1, NEWS_MAX_MS), () => {
+    this.#time.at(this.#time.nowMs() + between(this.#rng, ...this.#settings.newsMs), () => {
       node.process.deliver("bus", () => {
         if (this.#canReach(this.#memberOf(node))) this.#adopt(node);
       });

@@ -34,6 +34,8 @@ export interface NodeListener {
   published(channel: string, payload: string): void;
   /** A server was told of the epoch that this node has seen. */
   told(node: EngineNode, server: string): void;
+  /** A server was told which node has a shard, as this node sees it. */
+  named(node: EngineNode, server: string, shard: number): void;
 }
 
 export interface NodeOptions {
@@ -183,6 +185,9 @@ export class EngineNode {
       case "SCAN":
         return ["0", this.#scan(command[3] ?? "")];
       default:
+        if (name === "GET" && this.isOk) {
+          this.#options.listener.named(this, peer.server, this.view.shardOfKey(first));
+        }
         this.#admit([first]);
         if (this.isFull && Keyspace.isWrite(command)) throw new ErrorReply(OOM);
         return this.#run(command);

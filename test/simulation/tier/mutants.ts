@@ -144,6 +144,24 @@ export const tierMutants: readonly Mutant[] = [
     "if (isRead) settle();",
     "if (isRead || call.length > 0) settle();",
   ),
+  {
+    ...inServer(
+      "answers: a majority is asked for the epoch alone",
+      "askMajority",
+      "ballot.count(info?.isOk && named.has(nodeId) ? info.epoch : undefined);",
+      "ballot.count(info?.isOk ? info.epoch : undefined);",
+    ),
+    test: "has nothing acknowledged of what it runs once they know",
+  },
+  {
+    ...inServer(
+      "answers: a shard has begun again since it was asked",
+      "TierStore.#invalidateShards",
+      "return now.epoch === epoch ? asOf : { shard, revision: now.revision };",
+      "return now.epoch !== 0n || epoch !== 0n ? asOf : { shard, revision: now.revision };",
+    ),
+    test: "an invalidation is as of the epoch in which it is answered, in each of its shards",
+  },
   // ---- The barrier ---------------------------------------------------------------------------------------------
   {
     ...inServer(
@@ -167,8 +185,8 @@ export const tierMutants: readonly Mutant[] = [
     ...inServer(
       "barrier: no majority is asked",
       "Barrier.#agree",
-      "const isAgreed = epoch !== undefined && epochs.every((one) => one === epoch);",
-      "const isAgreed = epoch !== undefined || epochs.length > 0;",
+      "({ link, epoch }) => link !== undefined && epochs.get(link.node.id) === epoch",
+      '({ link, epoch }) => link !== undefined || epochs.get("") === epoch',
     ),
     test: "is not passed by a node in whose place another one was elected, though it does not know that yet",
   },
@@ -186,10 +204,19 @@ export const tierMutants: readonly Mutant[] = [
     ...inServer(
       "nodes: verified without a majority",
       "Cluster.#confirm",
-      "if (agreeing > voters.length / 2) return view.info.epoch;",
-      "if (agreeing > 0) return view.info.epoch;",
+      "if (isSeen && agreeing.all > voters.length / 2) return view.info.epoch;",
+      "if (isSeen || agreeing.all > 0) return view.info.epoch;",
     ),
     test: "reads nothing of it, though the node takes itself for a primary",
+  },
+  {
+    ...inServer(
+      "nodes: its own word counts as that of any other",
+      "Cluster.#confirm",
+      "const isSeen = voters.length === 1 || agreeing.others >= voters.length / 2;",
+      "const isSeen = voters.length >= 1 || agreeing.others >= voters.length / 2;",
+    ),
+    test: "waits for the others while one of three is silent",
   },
   {
     ...inServer(

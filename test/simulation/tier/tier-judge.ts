@@ -16,19 +16,31 @@ import { type Mutation, ShardJudge } from "./shard-judge.ts";
 /** Of the three primaries. */
 const MAJORITY = 2;
 
+/** What a node has told of the owner of a shard. */
+interface Named {
+  readonly owner: string;
+  /** Of the latest election whose outcome the node knew. */
+  readonly epoch: number;
+}
+
+interface Vote {
+  readonly atMs: number;
+  readonly node: EngineNode;
+  readonly server: string;
+  readonly epoch: number;
+  readonly named: ReadonlyMap<number, Named>;
+}
+
 export class TierJudge implements NodeListener {
   readonly shards: readonly ShardJudge[];
   readonly truth: Truth;
   readonly tap: Tap;
   /** Elections, the earliest first. */
   elections: readonly Election[] = [];
-  /** A server was told of its epoch by a node. */
-  readonly votes: {
-    readonly atMs: number;
-    readonly node: EngineNode;
-    readonly server: string;
-    readonly epoch: number;
-  }[] = [];
+  /** A server was told of its epoch by a node, after what else the node has told it. */
+  readonly votes: Vote[] = [];
+  /** By server and node: the owners of shards that the node has told of since its last vote. */
+  readonly #named = new Map<string, Map<number, Named>>();
   readonly #shardOfKey: ReadonlyMap<string, ShardJudge>;
   readonly #shardOfHead: ReadonlyMap<string, ShardJudge>;
   readonly #shardOfStream: ReadonlyMap<string, ShardJudge>;
@@ -70,8 +82,17 @@ export class TierJudge implements NodeListener {
     return judge;
   }
 
+  named(node: EngineNode, server: string, shard: number): void {
+    const way = `${server} ${node.name}`;
+    const named = this.#named.get(way) ?? new Map<number, Named>();
+    this.#named.set(way, named.set(shard, { owner: node.view.ownerOf(shard).name, epoch: node.view.epoch }));
+  }
+
   told(node: EngineNode, server: string): void {
-    this.votes.push({ atMs: this.#nowMs(), node, server, epoch: node.epoch });
+    const way = `${server} ${node.name}`;
+    const named = this.#named.get(way) ?? new Map();
+    this.#named.delete(way);
+    this.votes.push({ atMs: this.#nowMs(), node, server, epoch: node.epoch, named });
   }
 
   published(channel: string, payload: string): void {
@@ -98,7 +119,7 @@ export class TierJudge implements NodeListener {
     } else judge.ran(node.name, args.slice(1).map(bytesOf), results.map(bytesOf), readCallHead(top));
   }
 
-  /** A server has answered a mutation: a majority must have told it since that no other node was elected. */
+  /** A server has answered a mutation: a majority must have named its node since, and have agreed about the epoch. */
   acknowledged(server: string, stamps: readonly Stamp[]): void {
     for (const { shard, revision } of stamps) {
       const mutation = this.#shardAt(shard).mutations.get(revision);
@@ -124,21 +145,20 @@ export class TierJudge implements NodeListener {
   }
 
   #isAgreed(server: string, { atMs, node }: Mutation): boolean {
+    const began = this.elections.findLast((one) => one.elected === node && one.atMs <= atMs)?.epoch ?? 0;
+    const isDeposed = (epoch: number) =>
+      this.elections.some((one) => one.deposed === node && one.epoch > began && one.epoch <= epoch);
     const agreeing = new Map<number, Set<string>>();
     for (let index = this.votes.length - 1; index >= 0; index -= 1) {
       const vote = this.votes[index];
       if (vote === undefined || vote.atMs < atMs) break;
       if (vote.server !== server) continue;
+      const named = [...vote.named.values()].find(({ owner }) => owner === node);
+      if (named === undefined || isDeposed(named.epoch)) continue;
       const nodes = agreeing.get(vote.epoch) ?? new Set();
       agreeing.set(vote.epoch, nodes.add(vote.node.name));
     }
-    const began = this.elections.findLast((one) => one.elected === node && one.atMs <= atMs)?.epoch ?? 0;
-    return [...agreeing].some(([epoch, nodes]) => {
-      const isDeposed = this.elections.some(
-        (one) => one.deposed === node && one.epoch > began && one.epoch <= epoch,
-      );
-      return nodes.size >= MAJORITY && !isDeposed;
-    });
+    return [...agreeing.values()].some((nodes) => nodes.size >= MAJORITY);
   }
 
   #shardAt(shard: number): ShardJudge {

@@ -36,6 +36,10 @@ const PATIENT_OPERATION_MAX_MS = 4_000;
 const PATIENT_SILENCE_MAX_MS = 3_000;
 const OPERATION_MAX_MS = 1_000;
 
+/** Until the outcome of an election is known to a node: as the bus brings it, and as it comes to nodes that are busy. */
+const SOON_MS: ClusterSettings["newsMs"] = [1, 40];
+const LATE_MS: ClusterSettings["newsMs"] = [30, 200];
+
 export interface TierPlan {
   readonly plan: Plan;
   /** Each with the time that it waits for an answer of the engine. */
@@ -72,7 +76,7 @@ export function createTierPlan(seed: number): TierPlan {
       faultKinds: clientFaults.length === 0 ? ["reset"] : clientFaults,
     },
     servers: serversOf(rngOfPatience, pick(rng, [2, 3]), isPatient),
-    cluster: clusterOf(rng, rngFor(seed, 50)),
+    cluster: clusterOf(rng, rngFor(seed, 50), rngFor(seed, 51)),
     faults: between(rng, 1, 6),
     kinds,
   };
@@ -85,7 +89,7 @@ function serversOf(rng: Rng, count: number, isPatient: boolean): TierPlan["serve
   }));
 }
 
-function clusterOf(rng: Rng, rngOfNotice: Rng): ClusterSettings {
+function clusterOf(rng: Rng, rngOfNotice: Rng, rngOfNews: Rng): ClusterSettings {
   return {
     groups: 3,
     shards: pick(rng, [3, 4, 6]),
@@ -96,6 +100,7 @@ function clusterOf(rng: Rng, rngOfNotice: Rng): ClusterSettings {
     pushesFirst: rng.fraction() < 0.5,
     snapshotMs: pick(rng, [200, 1_000]),
     lateNotice: pick(rngOfNotice, [0, 0.5, 1]),
+    newsMs: pick(rngOfNews, [SOON_MS, SOON_MS, LATE_MS]),
     seed: rng.uint64(),
   };
 }
