@@ -3,28 +3,20 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:https";
 import { text } from "node:stream/consumers";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createBoundary } from "../../src/common/boundary.ts";
 import { systemClock } from "../../src/common/clock.ts";
 import { openSecurity } from "../../src/security/security.ts";
 import { startAdminHttp } from "../../src/server/admin-http.ts";
-import { type Authority, createAuthority, PemFolder } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 import { policyOf } from "../support/guarded-servers.ts";
+import { usePemTest } from "../support/pem-test.ts";
 
 const TOKEN = "tok-canary";
 const idOf = (name: string) => `spiffe://example.org/${name}`;
 const observing = (namespaces: readonly string[]) => ({ namespaces, may: ["observe" as const] });
 
-let undo = new AsyncDisposableStack();
-let folder: PemFolder;
-let authority: Authority;
-beforeEach(() => {
-  undo = new AsyncDisposableStack();
-  folder = undo.use(new PemFolder());
-  authority = createAuthority();
-});
-afterEach(() => undo.disposeAsync());
+const pem = usePemTest();
 
 const policyWith = (prometheus: readonly string[]) =>
   policyOf({
@@ -39,15 +31,15 @@ async function start(policy?: string) {
   const logger = { info: log, warn: log, error: log };
   const digest = createHash("sha256").update(TOKEN).digest("hex");
   const tls = {
-    ...folder.save("server", authority.issue()),
-    clientCa: folder.write("ca.crt", authority.cert),
+    ...pem.folder.save("server", pem.authority.issue()),
+    clientCa: pem.folder.write("ca.crt", pem.authority.cert),
   };
   const security = openSecurity(
     {
       tls,
       reloadMs: 100,
-      tokens: folder.write("tokens", `orders ${digest}\n`),
-      ...(policy !== undefined && { policy: folder.write("policy.yaml", policy) }),
+      tokens: pem.folder.write("tokens", `orders ${digest}\n`),
+      ...(policy !== undefined && { policy: pem.folder.write("policy.yaml", policy) }),
     },
     "127.0.0.1",
   );
@@ -63,15 +55,15 @@ async function start(policy?: string) {
     tls: security.tls?.value,
     authenticator: security.authenticator,
   });
-  undo.defer(() => admin.close());
+  pem.undo.defer(() => admin.close());
   const target = { replaceTls: admin.replaceTls, checkStreams: () => {} };
-  undo.defer(security.watch({ clock: systemClock, boundary: createBoundary(() => {}), logger }, target));
+  pem.undo.defer(security.watch({ clock: systemClock, boundary: createBoundary(() => {}), logger }, target));
   const ask = async (name: string, path = "/metrics", ...tokens: readonly string[]) => {
-    const { cert, key } = authority.issue({ names: [`URI:${idOf(name)}`] });
+    const { cert, key } = pem.authority.issue({ names: [`URI:${idOf(name)}`] });
     const headers = ["host", "localhost", ...tokens.flatMap((one) => ["authorization", `Bearer ${one}`])];
     const asked = request({
       ...{ port: admin.port, host: "127.0.0.1", path, headers, agent: false },
-      ...{ ca: authority.cert, cert, key },
+      ...{ ca: pem.authority.cert, cert, key },
     });
     asked.end();
     const [response] = await once(asked, "response");
@@ -105,7 +97,7 @@ describe("metrics on the admin port", () => {
   it("follow the policy when it is replaced", async () => {
     const { ask } = await start(policyWith(["*"]));
     expect((await ask("prometheus"))[0]).toBe(200);
-    folder.write("policy.yaml", policyWith(["orders"]));
+    pem.folder.write("policy.yaml", policyWith(["orders"]));
     await eventually(async () => expect((await ask("prometheus"))[0]).toBe(403));
   });
 

@@ -4,29 +4,22 @@ import { once } from "node:events";
 import { request } from "node:https";
 import { connect } from "node:tls";
 import { credentials, Metadata } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
 import type { SecurityOptions } from "../../src/security/security.ts";
 import { readServerTls } from "../../src/security/tls/server-tls.ts";
 import { startAdminHttp } from "../../src/server/admin-http.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
-import { type Authority, type Certificate, createAuthority, PemFolder } from "../support/certificates.ts";
+import { type Certificate, createAuthority } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
+import { usePemTest } from "../support/pem-test.ts";
 import { startServer } from "../support/running-server.ts";
 
 const DAY_MS = 86_400_000;
 const SECRET = "tok-canary";
 
-let undo = new AsyncDisposableStack();
-let folder: PemFolder;
-let authority: Authority;
-beforeEach(() => {
-  undo = new AsyncDisposableStack();
-  folder = undo.use(new PemFolder());
-  authority = createAuthority();
-});
-afterEach(() => undo.disposeAsync());
+const pem = usePemTest();
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -40,22 +33,22 @@ async function start(security: SecurityOptions) {
     http: { listen: "127.0.0.1:0" },
     telemetry: createNoTelemetry({ info: log, warn: log, error: log }),
   });
-  undo.defer(() => running.stop());
+  pem.undo.defer(() => running.stop());
   return { running, lines };
 }
 
 const tlsOf = () => ({
-  ...folder.save("server", authority.issue()),
-  clientCa: folder.write("ca.crt", authority.cert),
+  ...pem.folder.save("server", pem.authority.issue()),
+  clientCa: pem.folder.write("ca.crt", pem.authority.cert),
 });
 
 describe("the audit log", () => {
   it("says why calls are of nobody, and from where they came, without their tokens", async () => {
     const digest = createHash("sha256").update(SECRET).digest("hex");
-    const tokens = folder.write("tokens", `orders ${digest}\n`);
+    const tokens = pem.folder.write("tokens", `orders ${digest}\n`);
     const { running, lines } = await start({ tokens });
     const client = createServiceClient(running.address, credentials.createInsecure());
-    undo.defer(() => client.close());
+    pem.undo.defer(() => client.close());
     const call = async (...authorization: readonly string[]) => {
       const metadata = new Metadata();
       for (const one of authorization) metadata.add("authorization", one);
@@ -78,7 +71,7 @@ describe("the audit log", () => {
     const stream = client.serverStream(CacheService.method.stream, { namespace: "users" }, { metadata });
     const ended = new Promise((resolve) => stream.on("error", resolve));
     await once(stream, "data");
-    folder.write("tokens", "# none\n");
+    pem.folder.write("tokens", "# none\n");
     await ended;
     expect(lines.at(-1)).toEqual({ ...from, reason: "expired", principal: "token:orders" });
     expect(JSON.stringify(lines)).not.toContain("canary");
@@ -94,14 +87,16 @@ describe("the audit log", () => {
       const clients: Readonly<Record<string, Partial<Certificate>>> = {
         absent: {},
         UNABLE_TO_VERIFY_LEAF_SIGNATURE: createAuthority("foreign").issue(),
-        CERT_HAS_EXPIRED: authority.issue({ fromMs: -2 * DAY_MS, untilMs: -DAY_MS }),
-        "not of one client": authority.issue({ names: ["URI:spiffe://a/canary", "URI:spiffe://b/canary"] }),
+        CERT_HAS_EXPIRED: pem.authority.issue({ fromMs: -2 * DAY_MS, untilMs: -DAY_MS }),
+        "not of one client": pem.authority.issue({
+          names: ["URI:spiffe://a/canary", "URI:spiffe://b/canary"],
+        }),
       };
       for (const client of Object.values(clients)) {
         const socket = connect({
           port,
           host: "127.0.0.1",
-          ca: authority.cert,
+          ca: pem.authority.cert,
           ALPNProtocols: [protocol],
           ...client,
         });
@@ -134,9 +129,15 @@ describe("the admin port", () => {
       tls: readServerTls(tlsOf()).value,
       refusedClient: (...about) => refused.push(about),
     });
-    undo.defer(() => admin.close());
+    pem.undo.defer(() => admin.close());
     for (const path of ["/healthz", "/metrics"]) {
-      const asked = request({ port: admin.port, host: "127.0.0.1", path, ca: authority.cert, agent: false });
+      const asked = request({
+        port: admin.port,
+        host: "127.0.0.1",
+        path,
+        ca: pem.authority.cert,
+        agent: false,
+      });
       asked.end();
       const [response] = await once(asked, "response");
       response.resume();

@@ -4,26 +4,17 @@ import { request } from "node:https";
 import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import type { TransportLimits } from "../../src/server/limits/transport-limits.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
-import { type Authority, createAuthority, PemFolder } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
+import { usePemTest } from "../support/pem-test.ts";
 import { startServer } from "../support/running-server.ts";
 
 const GET = "/v1/namespaces/users/keys/1";
 
-let undo = new AsyncDisposableStack();
-let folder: PemFolder;
-let authority: Authority;
-
-beforeEach(() => {
-  undo = new AsyncDisposableStack();
-  folder = undo.use(new PemFolder());
-  authority = createAuthority();
-});
-afterEach(() => undo.disposeAsync());
+const pem = usePemTest();
 
 interface Started {
   readonly port: number;
@@ -33,7 +24,7 @@ interface Started {
 async function start(transport: Partial<TransportLimits> = {}): Promise<Started> {
   let observed: ThreadObservation | undefined;
   const running = await startServer({
-    security: { tls: folder.save("server", authority.issue()) },
+    security: { tls: pem.folder.save("server", pem.authority.issue()) },
     http: { listen: "127.0.0.1:0" },
     transport,
     telemetry: {
@@ -44,7 +35,7 @@ async function start(transport: Partial<TransportLimits> = {}): Promise<Started>
       },
     },
   });
-  undo.defer(() => running.stop());
+  pem.undo.defer(() => running.stop());
   const address = running.server.httpAddress ?? "";
   return {
     port: Number(address.slice(address.lastIndexOf(":") + 1)),
@@ -55,10 +46,10 @@ async function start(transport: Partial<TransportLimits> = {}): Promise<Started>
 /** The status of an answer. */
 async function ask(port: number, ALPNProtocols?: string[]): Promise<number | undefined> {
   const socket = connectTls({
-    ...{ port, host: "127.0.0.1", servername: "localhost", ca: authority.cert },
+    ...{ port, host: "127.0.0.1", servername: "localhost", ca: pem.authority.cert },
     ...(ALPNProtocols === undefined ? {} : { ALPNProtocols }),
   });
-  undo.defer(() => void socket.destroy());
+  pem.undo.defer(() => void socket.destroy());
   await once(socket, "secureConnect");
   const sent = request({ createConnection: () => socket, path: GET, host: "localhost" });
   sent.end();
@@ -73,7 +64,7 @@ async function silent(
 ): Promise<{ socket: Socket; closed: Promise<unknown> }> {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => {});
-  undo.defer(() => void socket.destroy());
+  pem.undo.defer(() => void socket.destroy());
   const closed = new Promise((resolve) => socket.once("close", resolve));
   await once(socket, "connect");
   socket.resume();

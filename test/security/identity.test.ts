@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import { credentials, Metadata, status } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { AdminService } from "../../gen/meshcache/v1/admin_pb.ts";
 import { CacheService, ExchangeRequestSchema } from "../../gen/meshcache/v1/cache_pb.ts";
@@ -16,8 +16,9 @@ import type { SecurityOptions } from "../../src/security/security.ts";
 import { createServer } from "../../src/server/index.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
-import { type Authority, type Certificate, createAuthority, PemFolder } from "../support/certificates.ts";
+import { type Authority, type Certificate, createAuthority } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
+import { usePemTest } from "../support/pem-test.ts";
 import {
   CALL_HEADERS,
   connectSocket,
@@ -38,21 +39,16 @@ const ORDERS = { names: ["URI:spiffe://example.org/orders"] };
 const OPEN = create(ExchangeRequestSchema, { id: 1n, frame: { case: "open", value: { clientId: "c" } } });
 const sha256 = (token: string) => createHash("sha256").update(token).digest("hex");
 
-let undo = new AsyncDisposableStack();
-let folder: PemFolder;
-let authority: Authority;
+const pem = usePemTest();
+
 let tokens: string;
 
 beforeEach(() => {
-  undo = new AsyncDisposableStack();
-  folder = undo.use(new PemFolder());
-  authority = createAuthority();
-  tokens = folder.write(
+  tokens = pem.folder.write(
     "tokens",
     `# services\norders ${sha256(SECRET)}\nusers ${sha256(OTHER).toUpperCase()} # upper\n`,
   );
 });
-afterEach(() => undo.disposeAsync());
 
 interface Observed extends RunningServer {
   readonly observed: ThreadObservation;
@@ -74,7 +70,7 @@ async function start(security: SecurityOptions, acceleration: "on" | "off" = "on
       },
     },
   });
-  undo.defer(() => running.stop());
+  pem.undo.defer(() => running.stop());
   if (observed === undefined) throw new Error("nothing observes the server");
   return { ...running, observed, logged };
 }
@@ -83,7 +79,7 @@ function plainClient(address: string): ServiceClient {
   const client = createServiceClient(address, credentials.createInsecure(), {
     "grpc.use_local_subchannel_pool": 1,
   });
-  undo.defer(() => client.close());
+  pem.undo.defer(() => client.close());
   return client;
 }
 
@@ -99,7 +95,7 @@ const get = (client: ServiceClient, ...authorization: string[]) =>
 
 function open(address: string, options: Partial<ClientOptions> = {}): MeshCache {
   const cache = new MeshCache({ address, deadlineMs: 5_000, ...options });
-  undo.defer(async () => {
+  pem.undo.defer(async () => {
     await cache.close({ graceMs: 0 });
   });
   return cache;
@@ -201,7 +197,7 @@ describe.each(["on", "off"] as const)("static tokens with acceleration %s", (acc
     const leaving = follow(SECRET);
     const staying = follow(OTHER);
     await Promise.all([once(leaving.stream, "data"), once(staying.stream, "data")]);
-    folder.write("tokens", `users ${sha256(OTHER)}\n`);
+    pem.folder.write("tokens", `users ${sha256(OTHER)}\n`);
     expect(await leaving.ended).toMatchObject({ code: status.UNAUTHENTICATED });
     await expect(get(client, `Bearer ${SECRET}`)).rejects.toMatchObject(UNAUTHENTICATED);
     const next = once(staying.stream, "data");
@@ -227,7 +223,7 @@ describe.each(["on", "off"] as const)("static tokens with acceleration %s", (acc
     exchange.write(OPEN);
     const ends = [stream, exchange].map((one) => new Promise((resolve) => one.on("error", resolve)));
     await Promise.all([once(stream, "data"), once(exchange, "data")]);
-    folder.write("tokens", `billing ${sha256(SECRET)}\n`);
+    pem.folder.write("tokens", `billing ${sha256(SECRET)}\n`);
     for (const end of ends) expect(await end).toMatchObject({ code: status.UNAUTHENTICATED });
     expect(await principal()).toBe("token:billing");
   });
@@ -235,11 +231,11 @@ describe.each(["on", "off"] as const)("static tokens with acceleration %s", (acc
   it("are kept when the new file cannot be used, and all its faults are told by line", async () => {
     const running = await start({ tokens }, acceleration);
     const client = plainClient(running.address);
-    folder.write("tokens", `orders canary\nusers ${sha256(OTHER)}\n\nx ${sha256(OTHER)}\n`);
+    pem.folder.write("tokens", `orders canary\nusers ${sha256(OTHER)}\n\nx ${sha256(OTHER)}\n`);
     await eventually(() => expect(running.observed.securityFilesRefused()).toBe(true));
     await get(client, `Bearer ${SECRET}`);
     expect(running.logged.join()).not.toContain("canary");
-    folder.write("tokens", `orders ${sha256("new")}\n`);
+    pem.folder.write("tokens", `orders ${sha256("new")}\n`);
     await eventually(async () => get(client, "Bearer new"));
     expect(running.observed.securityFilesRefused()).toBe(false);
   });
@@ -252,7 +248,7 @@ describe("two authorization headers", () => {
   ])("are refused by %s, although each is a token", async (_name, settings) => {
     const running = await start({ tokens });
     const { socket } = await connectSocket(running.port, false);
-    undo.defer(() => void socket.destroy());
+    pem.undo.defer(() => void socket.destroy());
     const bearer = headerBlock({ authorization: `Bearer ${SECRET}` });
     const block = Buffer.concat([headerBlock(CALL_HEADERS), bearer, bearer]);
     socket.write(
@@ -321,16 +317,16 @@ describe("the name of a client certificate", () => {
 
 describe.each(["on", "off"] as const)("client certificates with acceleration %s", (acceleration) => {
   const files = (names: readonly string[], untilMs?: number) =>
-    folder.save(
+    pem.folder.save(
       `client${Math.random()}`,
-      authority.issue({ names, ...(untilMs === undefined ? {} : { untilMs }) }),
+      pem.authority.issue({ names, ...(untilMs === undefined ? {} : { untilMs }) }),
     );
   const startTls = (more: SecurityOptions = {}) => {
-    const ca = folder.write("ca.crt", authority.cert);
-    const server = folder.save("server", authority.issue());
+    const ca = pem.folder.write("ca.crt", pem.authority.cert);
+    const server = pem.folder.save("server", pem.authority.issue());
     return start({ tls: { ...server, clientCa: ca }, ...more }, acceleration);
   };
-  const caOf = () => folder.write("trust.crt", authority.cert);
+  const caOf = () => pem.folder.write("trust.crt", pem.authority.cert);
 
   it("with two URIs, two DNS names or no name get no connection", async () => {
     const running = await startTls();
@@ -353,8 +349,8 @@ describe.each(["on", "off"] as const)("client certificates with acceleration %s"
 
   const expiring = { untilMs: 2_500 };
   it.each([
-    ["they expire", () => authority.issue({ ...ORDERS, ...expiring })],
-    ["one between them and their authority expires", () => behind(authority.intermediate(expiring))],
+    ["they expire", () => pem.authority.issue({ ...ORDERS, ...expiring })],
+    ["one between them and their authority expires", () => behind(pem.authority.intermediate(expiring))],
   ])("end their connections when %s, and their streams at once", async (_what, make) => {
     const running = await startTls();
     const client = secureClient(running, make());
@@ -368,19 +364,19 @@ describe.each(["on", "off"] as const)("client certificates with acceleration %s"
   it("end their connections when their authority leaves the file, and others go on", async () => {
     const running = await startTls();
     const next = createAuthority("next");
-    const own = secureClient(running, authority.issue({ names: ["URI:spiffe://example.org/old"] }));
+    const own = secureClient(running, pem.authority.issue({ names: ["URI:spiffe://example.org/old"] }));
     await own.unary(CacheService.method.get, { namespace: "users", key: "k" });
     const stream = own.serverStream(CacheService.method.stream, { namespace: "users" });
     const ended = new Promise((resolve) => stream.on("error", resolve));
     await once(stream, "data");
-    folder.write("ca.crt", authority.cert + next.cert);
+    pem.folder.write("ca.crt", pem.authority.cert + next.cert);
     await eventually(() => expect(running.logged.join()).toContain("certificate was replaced"));
     const young = secureClient(running, next.issue({ names: ["URI:spiffe://example.org/new"] }));
     const kept = young.serverStream(CacheService.method.stream, { namespace: "users" });
     kept.on("error", () => {});
     await once(kept, "data");
     await own.unary(CacheService.method.get, { namespace: "users", key: "k" });
-    folder.write("ca.crt", next.cert);
+    pem.folder.write("ca.crt", next.cert);
     expect(await ended).toMatchObject({ code: expect.anything() });
     const news = once(kept, "data");
     await young.unary(CacheService.method.set, { namespace: "users", key: "k" });
@@ -390,7 +386,7 @@ describe.each(["on", "off"] as const)("client certificates with acceleration %s"
 
   it("and tokens may be given together: both must be valid", async () => {
     const running = await startTls({ tokens });
-    const client = secureClient(running, authority.issue({ names: ["DNS:orders.example"] }));
+    const client = secureClient(running, pem.authority.issue({ names: ["DNS:orders.example"] }));
     await get(client);
     await get(client, `Bearer ${SECRET}`);
     await expect(get(client, "Bearer wrong")).rejects.toMatchObject(UNAUTHENTICATED);
@@ -401,9 +397,9 @@ describe.each(["on", "off"] as const)("client certificates with acceleration %s"
     const [certificate, token] = [`spiffe://example.org/orders`, "token:orders"];
     const policyOf = (...principals: readonly (readonly string[])[]) =>
       JSON.stringify({ principals: principals.map((match, at) => ({ name: `p${at}`, match, allow })) });
-    const policy = folder.write("policy.yaml", policyOf([certificate, token]));
+    const policy = pem.folder.write("policy.yaml", policyOf([certificate, token]));
     const running = await startTls({ tokens, policy });
-    const client = secureClient(running, authority.issue(ORDERS));
+    const client = secureClient(running, pem.authority.issue(ORDERS));
     const bearer = withToken(`Bearer ${SECRET}`);
     await get(client, `Bearer ${SECRET}`);
     await expect(get(client, `Bearer ${OTHER}`)).rejects.toMatchObject(UNAUTHENTICATED);
@@ -417,7 +413,7 @@ describe.each(["on", "off"] as const)("client certificates with acceleration %s"
     );
     open.exchange.write(OPEN);
     await Promise.all([once(open.exchange, "data"), once(open.stream, "data"), once(open.certified, "data")]);
-    folder.write("policy.yaml", policyOf([certificate], [token]));
+    pem.folder.write("policy.yaml", policyOf([certificate], [token]));
     for (const end of ends.slice(0, 2)) expect(await end).toMatchObject({ code: status.UNAUTHENTICATED });
     expect(open.certified.destroyed).toBe(false);
     await expect(get(client, `Bearer ${SECRET}`)).rejects.toMatchObject(UNAUTHENTICATED);
@@ -427,7 +423,7 @@ describe.each(["on", "off"] as const)("client certificates with acceleration %s"
 
   it("end the streams of tokens on their connections at once when they expire", async () => {
     const running = await startTls({ tokens });
-    const client = secureClient(running, authority.issue({ ...ORDERS, ...expiring }));
+    const client = secureClient(running, pem.authority.issue({ ...ORDERS, ...expiring }));
     const call = withToken(`Bearer ${SECRET}`);
     const stream = client.serverStream(CacheService.method.stream, { namespace: "users" }, call);
     stream.on("data", () => {});
@@ -453,12 +449,16 @@ describe.each(["on", "off"] as const)("client certificates with acceleration %s"
   }
 
   function secureClient(running: RunningServer, { cert, key }: Certificate): ServiceClient {
-    const secure = credentials.createSsl(Buffer.from(authority.cert), Buffer.from(key), Buffer.from(cert));
+    const secure = credentials.createSsl(
+      Buffer.from(pem.authority.cert),
+      Buffer.from(key),
+      Buffer.from(cert),
+    );
     const client = createServiceClient(running.address, secure, {
       "grpc.use_local_subchannel_pool": 1,
       "grpc.ssl_target_name_override": "localhost",
     });
-    undo.defer(() => client.close());
+    pem.undo.defer(() => client.close());
     return client;
   }
 });
@@ -479,7 +479,10 @@ describe("the token of a client", () => {
     };
     const first = issue(3_000);
     const second = issue(600_000);
-    const file = folder.write("jwts", `a ${sha256(first)}\na2 ${sha256(second)}\nwriter ${sha256(OTHER)}\n`);
+    const file = pem.folder.write(
+      "jwts",
+      `a ${sha256(first)}\na2 ${sha256(second)}\nwriter ${sha256(OTHER)}\n`,
+    );
     const running = await start({ tokens: file });
     const asked = [first, second];
     const cache = open(running.address, { token: () => asked.shift() ?? second });

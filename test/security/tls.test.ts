@@ -12,7 +12,7 @@ import {
 } from "node:tls";
 import { Worker } from "node:worker_threads";
 import { credentials } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { CacheService } from "../../gen/meshcache/v1/cache_pb.ts";
 import { type ClientOptions, json, MeshCache } from "../../src/index.ts";
 import { createServiceClient } from "../../src/rpc/client.ts";
@@ -21,14 +21,10 @@ import { createServer, type TransportLimits } from "../../src/server/index.ts";
 import { HANDSHAKE_WORK_BYTES } from "../../src/server/limits/work.ts";
 import { createNoTelemetry } from "../../src/telemetry/no-telemetry.ts";
 import type { ThreadObservation } from "../../src/telemetry/telemetry.ts";
-import {
-  type Authority,
-  type CertificateOptions,
-  createAuthority,
-  PemFolder,
-} from "../support/certificates.ts";
+import { type Authority, type CertificateOptions, createAuthority } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
+import { usePemTest } from "../support/pem-test.ts";
 import { ROUND_TRIP_HIT, roundTrip } from "../support/round-trip.ts";
 import { type RunningServer, startServer } from "../support/running-server.ts";
 
@@ -41,18 +37,13 @@ for (let client = 0; client < workerData.count; client++)
 `;
 const RELOAD_MS = 100;
 
-let undo = new AsyncDisposableStack();
-let folder: PemFolder;
-let authority: Authority;
+const pem = usePemTest();
+
 let caPath: string;
 
 beforeEach(() => {
-  undo = new AsyncDisposableStack();
-  folder = undo.use(new PemFolder());
-  authority = createAuthority();
-  caPath = folder.write("ca.crt", authority.cert);
+  caPath = pem.folder.write("ca.crt", pem.authority.cert);
 });
-afterEach(() => undo.disposeAsync());
 
 interface SecureServer extends RunningServer {
   /** What its telemetry sees. */
@@ -66,7 +57,7 @@ async function start(
   transport: Partial<TransportLimits> = {},
   acceleration: "on" | "off" = "on",
 ): Promise<SecureServer> {
-  const own = folder.save("server", authority.issue());
+  const own = pem.folder.save("server", pem.authority.issue());
   const warnings: string[] = [];
   let observed: ThreadObservation | undefined;
   const running = await startServer({
@@ -85,19 +76,19 @@ async function start(
       },
     },
   });
-  undo.defer(() => running.stop());
+  pem.undo.defer(() => running.stop());
   if (observed === undefined) throw new Error("nothing observes the server");
   return { ...running, observed, warnings };
 }
 
 const handshakesOf = ({ observed }: SecureServer) => observed.tls?.handshakes() ?? {};
 
-const clientFiles = (options: CertificateOptions = {}, issuer: Authority = authority) =>
-  folder.save(`client${Math.random()}`, issuer.issue(options));
+const clientFiles = (options: CertificateOptions = {}, issuer: Authority = pem.authority) =>
+  pem.folder.save(`client${Math.random()}`, issuer.issue(options));
 
 function open(address: string, options: Partial<ClientOptions> = {}): MeshCache {
   const cache = new MeshCache({ address, tls: { ca: caPath }, deadlineMs: 5_000, ...options });
-  undo.defer(async () => {
+  pem.undo.defer(async () => {
     await cache.close({ graceMs: 0 });
   });
   return cache;
@@ -108,7 +99,7 @@ async function attempt(running: RunningServer, options: ConnectionOptions): Prom
   const socket = connectTls({
     host: "127.0.0.1",
     port: running.port,
-    ca: authority.cert,
+    ca: pem.authority.cert,
     ALPNProtocols: ["h2"],
     ...options,
   });
@@ -129,8 +120,11 @@ const closeOf = (socket: Socket) => new Promise<void>((resolve) => socket.once("
 describe.each(["on", "off"] as const)("TLS with acceleration %s", (acceleration) => {
   it("carries unary calls, streams and Exchanges", async () => {
     const running = await start({}, {}, acceleration);
-    const client = createServiceClient(running.address, credentials.createSsl(Buffer.from(authority.cert)));
-    undo.defer(() => client.close());
+    const client = createServiceClient(
+      running.address,
+      credentials.createSsl(Buffer.from(pem.authority.cert)),
+    );
+    pem.undo.defer(() => client.close());
     const namespace = "users";
     await client.unary(CacheService.method.set, { namespace, key: "k", value: Buffer.from("v") });
     expect((await client.unary(CacheService.method.get, { namespace, key: "k" })).outcome.case).toBe("hit");
@@ -156,12 +150,12 @@ describe.each(["on", "off"] as const)("TLS with acceleration %s", (acceleration)
 
   it("serves the client over grpc-js credentials too", async () => {
     const running = await start({}, {}, acceleration);
-    const secure = credentials.createSsl(Buffer.from(authority.cert));
+    const secure = credentials.createSsl(Buffer.from(pem.authority.cert));
     const cache = new MeshCache({
       address: running.address.replace("127.0.0.1", "localhost"),
       credentials: secure,
     });
-    undo.defer(async () => {
+    pem.undo.defer(async () => {
       await cache.close({ graceMs: 0 });
     });
     expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT);
@@ -172,9 +166,9 @@ describe.each(["on", "off"] as const)("TLS with acceleration %s", (acceleration)
     expect(await roundTrip(open(running.address, { tls: { ca: caPath, ...clientFiles() } }))).toMatchObject(
       ROUND_TRIP_HIT,
     );
-    const below = authority.intermediate();
+    const below = pem.authority.intermediate();
     const { cert, key } = below.issue();
-    const chain = folder.save("chain", { cert: cert + below.cert, key });
+    const chain = pem.folder.save("chain", { cert: cert + below.cert, key });
     expect(await roundTrip(open(running.address, { tls: { ca: caPath, ...chain } }))).toMatchObject(
       ROUND_TRIP_HIT,
     );
@@ -187,9 +181,9 @@ describe.each(["on", "off"] as const)("TLS with acceleration %s", (acceleration)
       absent: {},
       foreign: foreign.issue(),
       "self-made": { cert: foreign.cert, key: foreign.key },
-      expired: authority.issue({ fromMs: -2 * DAY_MS, untilMs: -DAY_MS }),
-      future: authority.issue({ fromMs: DAY_MS }),
-      "without its chain": authority.intermediate().issue(),
+      expired: pem.authority.issue({ fromMs: -2 * DAY_MS, untilMs: -DAY_MS }),
+      future: pem.authority.issue({ fromMs: DAY_MS }),
+      "without its chain": pem.authority.intermediate().issue(),
     };
     for (const [kind, given] of Object.entries(refused)) {
       const before = handshakesOf(running).refused ?? 0;
@@ -214,7 +208,7 @@ describe("TLS refuses", () => {
     const socket = connectTls({
       host: "127.0.0.1",
       port: older.port,
-      ca: authority.cert,
+      ca: pem.authority.cert,
       ALPNProtocols: ["h2"],
       maxVersion: "TLSv1.2",
     });
@@ -255,7 +249,7 @@ describe("TLS refuses", () => {
       const options = {
         host: "127.0.0.1",
         port: running.port,
-        ca: authority.cert,
+        ca: pem.authority.cert,
         ALPNProtocols: ["h2"],
         maxVersion,
       };
@@ -358,7 +352,10 @@ describe("TLS handshakes are bounded", () => {
     // In a thread of their own: in this one the clients' work would part the turns.
     const clients = new Worker(CONNECT_MANY, {
       eval: true,
-      workerData: { count: CLIENTS, options: { port: running.port, host: "127.0.0.1", ca: authority.cert } },
+      workerData: {
+        count: CLIENTS,
+        options: { port: running.port, host: "127.0.0.1", ca: pem.authority.cert },
+      },
     });
     await eventually(() => expect(handshakesOf(running).completed).toBe(CLIENTS));
     turns = false;
@@ -396,7 +393,7 @@ describe("TLS files are replaced without a restart", () => {
     await roundTrip(cache);
     const before = await seen(running);
     const expiry = running.observed.tls?.certificateExpiryS() ?? 0;
-    folder.save("server", authority.issue({ untilMs: 60 * DAY_MS }));
+    pem.folder.save("server", pem.authority.issue({ untilMs: 60 * DAY_MS }));
     await eventually(async () => expect(await seen(running)).not.toBe(before));
     expect(running.observed.tls?.certificateExpiryS()).toBeGreaterThan(expiry + 20 * 86_400);
     expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT);
@@ -406,22 +403,25 @@ describe("TLS files are replaced without a restart", () => {
 
   it.each([
     ["no PEM", () => ({ cert: "nothing" })],
-    ["a certificate and a half", () => ({ cert: authority.issue().cert + authority.cert.slice(0, 200) })],
-    ["another key", () => ({ cert: authority.issue().cert })],
-    ["an expired certificate", () => authority.issue({ fromMs: -2 * DAY_MS, untilMs: -DAY_MS })],
-    ["a certificate of tomorrow", () => authority.issue({ fromMs: DAY_MS })],
+    [
+      "a certificate and a half",
+      () => ({ cert: pem.authority.issue().cert + pem.authority.cert.slice(0, 200) }),
+    ],
+    ["another key", () => ({ cert: pem.authority.issue().cert })],
+    ["an expired certificate", () => pem.authority.issue({ fromMs: -2 * DAY_MS, untilMs: -DAY_MS })],
+    ["a certificate of tomorrow", () => pem.authority.issue({ fromMs: DAY_MS })],
     ["an empty key", () => ({ key: "" })],
   ])("but the last good ones are kept for %s, with a warning and a metric", async (_name, make) => {
     const running = await start();
     const before = await seen(running);
-    const good = authority.issue();
+    const good = pem.authority.issue();
     const bad: Partial<{ cert: string; key: string }> = make();
-    if (bad.cert !== undefined) folder.write("server.crt", bad.cert);
-    if (bad.key !== undefined) folder.write("server.key", bad.key);
+    if (bad.cert !== undefined) pem.folder.write("server.crt", bad.cert);
+    if (bad.key !== undefined) pem.folder.write("server.key", bad.key);
     await eventually(() => expect(running.observed.securityFilesRefused()).toBe(true));
     expect(await seen(running)).toBe(before);
     expect(await roundTrip(open(running.address))).toMatchObject(ROUND_TRIP_HIT);
-    folder.save("server", good);
+    pem.folder.save("server", good);
     await eventually(() => expect(running.observed.securityFilesRefused()).toBe(false));
     expect(await seen(running)).not.toBe(before);
     expect(running.warnings.length).toBeGreaterThanOrEqual(1);
@@ -437,8 +437,8 @@ describe("TLS files are replaced without a restart", () => {
       ROUND_TRIP_HIT,
     );
     const next = createAuthority("next");
-    const served = folder.write("served.crt", authority.cert);
-    folder.write("ca.crt", next.cert);
+    const served = pem.folder.write("served.crt", pem.authority.cert);
+    pem.folder.write("ca.crt", next.cert);
     const young = clientFiles({}, next);
     const tls = { ca: served, ...young };
     await eventually(async () =>
@@ -467,7 +467,7 @@ describe("TLS files are replaced without a restart", () => {
     const working = Promise.all(caches.map(work));
     let last = await seen(running);
     for (let round = 0; round < 10; round++) {
-      folder.save("server", authority.issue());
+      pem.folder.save("server", pem.authority.issue());
       await eventually(async () => expect(await seen(running)).not.toBe(last));
       last = await seen(running);
     }
@@ -480,16 +480,28 @@ describe("TLS files are replaced without a restart", () => {
 
 describe("a server with TLS files that it cannot use", () => {
   const refusal = (tls: Record<string, string>) => {
-    const own = folder.save("server", authority.issue());
+    const own = pem.folder.save("server", pem.authority.issue());
     return () => createServer({ listen: "127.0.0.1:0", security: { tls: { ...own, ...tls } } });
   };
 
   it.each([
     ["a certificate that is not there", () => ({ cert: "/nowhere/tls.crt" }), "tls.cert"],
     ["a key that is not there", () => ({ key: "/nowhere/tls.key" }), "tls.key"],
-    ["a key of another certificate", () => ({ key: folder.write("k", authority.issue().key) }), "tls.key"],
-    ["authorities that are no certificates", () => ({ clientCa: folder.write("c", "x") }), "tls.clientCa"],
-    ["an expired certificate", () => folder.save("e", authority.issue({ untilMs: -1_000 })), "tls.cert"],
+    [
+      "a key of another certificate",
+      () => ({ key: pem.folder.write("k", pem.authority.issue().key) }),
+      "tls.key",
+    ],
+    [
+      "authorities that are no certificates",
+      () => ({ clientCa: pem.folder.write("c", "x") }),
+      "tls.clientCa",
+    ],
+    [
+      "an expired certificate",
+      () => pem.folder.save("e", pem.authority.issue({ untilMs: -1_000 })),
+      "tls.cert",
+    ],
     ["an unknown version", () => ({ minVersion: "TLSv1.1" }), "tls.minVersion"],
   ])("is not made: %s", (_name, make, field) => {
     expect(refusal(make())).toThrow(
@@ -512,7 +524,7 @@ describe("a client with TLS", () => {
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    undo.defer(() => void server.close());
+    pem.undo.defer(() => void server.close());
     const address = server.address();
     if (address === null || typeof address === "string") throw new Error("no port");
     return { address: `127.0.0.1:${address.port}`, received, attempts: () => attempts };
@@ -520,9 +532,9 @@ describe("a client with TLS", () => {
 
   it.each([
     ["of another authority", () => createAuthority().issue()],
-    ["for another name", () => authority.issue({ names: ["DNS:other.example", "IP:127.0.0.2"] })],
-    ["that is expired", () => authority.issue({ untilMs: -1_000 })],
-    ["that is not valid yet", () => authority.issue({ fromMs: DAY_MS })],
+    ["for another name", () => pem.authority.issue({ names: ["DNS:other.example", "IP:127.0.0.2"] })],
+    ["that is expired", () => pem.authority.issue({ untilMs: -1_000 })],
+    ["that is not valid yet", () => pem.authority.issue({ fromMs: DAY_MS })],
   ])("sends nothing to a server with a certificate %s", async (_name, make) => {
     const server = await impostor(make());
     await expect(roundTrip(open(server.address, { deadlineMs: 500 }))).rejects.toMatchObject({
@@ -540,13 +552,13 @@ describe("a client with TLS", () => {
       socket.end("HTTP/1.1 400 Bad Request\r\n\r\n");
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
-    undo.defer(() => void server.close());
+    pem.undo.defer(() => void server.close());
     const address = server.address();
     if (address === null || typeof address === "string") throw new Error("no port");
     await expect(roundTrip(open(`127.0.0.1:${address.port}`, { deadlineMs: 300 }))).rejects.toThrow();
     // Its own ClientHello, and nothing else.
     expect(received.every((bytes) => bytes[0] === 0x16)).toBe(true);
-    const old = await impostor(authority.issue(), "http/1.1");
+    const old = await impostor(pem.authority.issue(), "http/1.1");
     await expect(roundTrip(open(old.address, { deadlineMs: 300 }))).rejects.toThrow();
     expect(old.received).toEqual([]);
   });
@@ -555,7 +567,7 @@ describe("a client with TLS", () => {
     ["a DNS name", "cache.example", ["DNS:cache.example"]],
     ["a SPIFFE id", "spiffe://example.org/cache", ["URI:spiffe://example.org/cache", "DNS:cache.example"]],
   ])("expects %s as its `serverName`, and no other", async (_name, serverName, names) => {
-    const running = await start(folder.save("named", authority.issue({ names })));
+    const running = await start(pem.folder.save("named", pem.authority.issue({ names })));
     expect(await roundTrip(open(running.address, { tls: { ca: caPath, serverName } }))).toMatchObject(
       ROUND_TRIP_HIT,
     );
@@ -568,14 +580,14 @@ describe("a client with TLS", () => {
 
   it("takes no certificate with two SPIFFE ids", async () => {
     const names = ["URI:spiffe://example.org/cache", "URI:spiffe://example.org/other"];
-    const running = await start(folder.save("named", authority.issue({ names })));
+    const running = await start(pem.folder.save("named", pem.authority.issue({ names })));
     const tls = { ca: caPath, serverName: "spiffe://example.org/cache" };
     await expect(roundTrip(open(running.address, { tls, deadlineMs: 300 }))).rejects.toThrow();
   });
 
   it("names the server in its ClientHello, where it has a name", async () => {
     const asked: string[] = [];
-    const { cert, key } = authority.issue();
+    const { cert, key } = pem.authority.issue();
     const server = createTlsServer({
       cert,
       key,
@@ -586,7 +598,7 @@ describe("a client with TLS", () => {
       },
     }).listen(0, "127.0.0.1");
     await once(server, "listening");
-    undo.defer(() => void server.close());
+    pem.undo.defer(() => void server.close());
     const address = server.address();
     if (address === null || typeof address === "string") throw new Error("no port");
     const connected = once(server, "secureConnection");
@@ -597,17 +609,17 @@ describe("a client with TLS", () => {
 
   it("reads its files before each connection, and keeps the last good ones", async () => {
     const next = createAuthority("next");
-    const both = folder.write("both.crt", authority.cert + next.cert);
+    const both = pem.folder.write("both.crt", pem.authority.cert + next.cert);
     const running = await start({ clientCa: both });
-    const proxy = undo.use(await startFaultProxy(running.address));
-    const files = folder.save("client", authority.issue());
+    const proxy = pem.undo.use(await startFaultProxy(running.address));
+    const files = pem.folder.save("client", pem.authority.issue());
     const cache = open(proxy.address, { tls: { ca: caPath, ...files } });
     expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT);
     writeFileSync(files.cert, "broken");
     proxy.reset();
     expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT);
-    folder.save("client", next.issue());
-    folder.write("both.crt", next.cert);
+    pem.folder.save("client", next.issue());
+    pem.folder.write("both.crt", next.cert);
     await eventually(async () => {
       proxy.reset();
       await roundTrip(cache);
@@ -618,14 +630,14 @@ describe("a client with TLS", () => {
 
   it("fails with FIELD_INVALID while its files can never be used, and works when they can", async () => {
     const running = await start({ clientCa: caPath });
-    const { cert, key } = authority.issue();
-    const files = { cert: `${folder.path}/late.crt`, key: `${folder.path}/late.key` };
+    const { cert, key } = pem.authority.issue();
+    const files = { cert: `${pem.folder.path}/late.crt`, key: `${pem.folder.path}/late.key` };
     const cache = open(running.address, { tls: { ca: caPath, ...files }, deadlineMs: 500 });
     await expect(roundTrip(cache)).rejects.toMatchObject({
       reason: "FIELD_INVALID",
       detail: { field: "tls.cert" },
     });
-    folder.save("late", { cert, key });
+    pem.folder.save("late", { cert, key });
     await eventually(async () => expect(await roundTrip(cache)).toMatchObject(ROUND_TRIP_HIT));
   });
 
@@ -654,7 +666,7 @@ describe("a server beyond loopback", () => {
   it.each(["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "cache.example:0", "128.0.0.1:0"])(
     "at %s needs TLS and identities, or to be told that it does not",
     (listen) => {
-      const tls = folder.save("server", authority.issue());
+      const tls = pem.folder.save("server", pem.authority.issue());
       expect(make(listen, {})).toThrow(REFUSED);
       expect(make(listen, { plaintext: true })).toThrow(REFUSED);
       expect(make(listen, { anonymous: true })).toThrow(REFUSED);

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createBoundary } from "../../../src/common/boundary.ts";
 import { systemClock } from "../../../src/common/clock.ts";
 import { openSecurity } from "../../../src/security/security.ts";
@@ -10,8 +10,9 @@ import type { ServerTlsOptions } from "../../../src/security/tls/server-tls.ts";
 import { startAdminHttp } from "../../../src/server/admin-http.ts";
 import { createNoTelemetry } from "../../../src/telemetry/no-telemetry.ts";
 import type { Logger } from "../../../src/telemetry/telemetry.ts";
-import { type Authority, type Certificate, createAuthority, PemFolder } from "../../support/certificates.ts";
+import { type Certificate, createAuthority } from "../../support/certificates.ts";
 import { eventually } from "../../support/eventually.ts";
+import { usePemTest } from "../../support/pem-test.ts";
 import { startServer } from "../../support/running-server.ts";
 
 const RELOAD_MS = 100;
@@ -24,16 +25,7 @@ const PORTS = {
 } as const;
 type PortName = keyof typeof PORTS;
 
-let undo = new AsyncDisposableStack();
-let folder: PemFolder;
-let authority: Authority;
-
-beforeEach(() => {
-  undo = new AsyncDisposableStack();
-  folder = undo.use(new PemFolder());
-  authority = createAuthority();
-});
-afterEach(() => undo.disposeAsync());
+const pem = usePemTest();
 
 interface Ports {
   readonly ports: Readonly<Record<PortName, number>>;
@@ -43,13 +35,13 @@ interface Ports {
 
 async function start(...trusted: readonly Certificate[]): Promise<Ports> {
   const write = (all: readonly Certificate[]) =>
-    folder.write("clients.crt", all.map(({ cert }) => cert).join(""));
+    pem.folder.write("clients.crt", all.map(({ cert }) => cert).join(""));
   let replacements = 0;
   const info = (_fields: object, message: string) => {
     if (message.includes("certificate was replaced")) replacements += 1;
   };
   const tls = {
-    ...folder.save("server", authority.issue()),
+    ...pem.folder.save("server", pem.authority.issue()),
     clientCa: write(trusted),
     minVersion: "TLSv1.2" as const,
   };
@@ -58,7 +50,7 @@ async function start(...trusted: readonly Certificate[]): Promise<Ports> {
     http: { listen: "127.0.0.1:0" },
     telemetry: createNoTelemetry({ info, warn: () => {}, error: () => {} }),
   });
-  undo.defer(() => running.stop());
+  pem.undo.defer(() => running.stop());
   const admin = await startAdmin(tls, info);
   const portOf = (address = "") => Number(address.slice(address.lastIndexOf(":") + 1));
   return {
@@ -85,9 +77,9 @@ async function startAdmin(tls: ServerTlsOptions, info: Logger["info"]): Promise<
     logger,
     tls: security.tls?.value,
   });
-  undo.defer(() => admin.close());
+  pem.undo.defer(() => admin.close());
   const target = { replaceTls: admin.replaceTls, checkStreams: () => {} };
-  undo.defer(security.watch({ clock: systemClock, boundary: createBoundary(() => {}), logger }, target));
+  pem.undo.defer(security.watch({ clock: systemClock, boundary: createBoundary(() => {}), logger }, target));
   return admin.port;
 }
 
@@ -98,7 +90,7 @@ interface Client extends Certificate {
 
 async function connected(port: number): Promise<Socket> {
   const socket = connect(port, "127.0.0.1");
-  undo.defer(() => void socket.destroy());
+  pem.undo.defer(() => void socket.destroy());
   await once(socket, "connect");
   return socket;
 }
@@ -112,7 +104,14 @@ class Peer {
   constructor(name: PortName, socket: Socket, { cert, key, protocols }: Client) {
     const { protocol, hello } = PORTS[name];
     const ALPNProtocols = [...(protocols ?? [protocol])];
-    this.#socket = connectTls({ socket, cert, key, ca: authority.cert, host: "localhost", ALPNProtocols });
+    this.#socket = connectTls({
+      socket,
+      cert,
+      key,
+      ca: pem.authority.cert,
+      host: "localhost",
+      ALPNProtocols,
+    });
     this.#hello = hello;
     this.#closed = new Promise((resolve) => this.#socket.once("close", () => resolve(false)));
     this.#socket.on("error", () => {});
@@ -148,23 +147,23 @@ describe.each(["gRPC", "HTTP", "admin"] as const)("when authorities are replaced
 
   it("keeps clients behind intermediates, and ends them when their root goes", async () => {
     const [other, next] = [createAuthority("other"), createAuthority("next")];
-    const upper = authority.intermediate();
+    const upper = pem.authority.intermediate();
     const lower = upper.intermediate();
-    const server = await start(authority, other, lower, upper);
+    const server = await start(pem.authority, other, lower, upper);
     const shown = createAuthority("shown");
-    await server.trust(authority, other, lower, upper, shown);
+    await server.trust(pem.authority, other, lower, upper, shown);
     const between = shown.intermediate();
     const clients = {
-      plain: await connectTo(server, authority.issue(CLIENT)),
+      plain: await connectTo(server, pem.authority.issue(CLIENT)),
       bundled: await connectTo(server, lower.issue(CLIENT)),
       shown: await connectTo(server, together(between.issue(CLIENT), between)),
     };
     const stays = await connectTo(server, other.issue(CLIENT));
     for (const one of [...Object.values(clients), stays]) expect(await one.isServed()).toBe(true);
 
-    await server.trust(authority, other, lower, upper, shown, next);
+    await server.trust(pem.authority, other, lower, upper, shown, next);
     for (const one of Object.values(clients)) expect(one.isOpen).toBe(true);
-    await server.trust(authority, shown, lower, upper, next);
+    await server.trust(pem.authority, shown, lower, upper, next);
     await stays.closed();
     for (const one of Object.values(clients)) expect(one.isOpen).toBe(true);
     await server.trust(shown, lower, upper, next);
@@ -176,8 +175,8 @@ describe.each(["gRPC", "HTTP", "admin"] as const)("when authorities are replaced
 
   it("ends a client that shows a certificate of a trusted authority beside its own", async () => {
     const other = createAuthority("other");
-    const server = await start(authority, other);
-    const client = await connectTo(server, together(authority.issue(CLIENT), other));
+    const server = await start(pem.authority, other);
+    const client = await connectTo(server, together(pem.authority.issue(CLIENT), other));
     expect(await client.isServed()).toBe(true);
     await server.trust(other);
     await client.closed();
@@ -185,20 +184,20 @@ describe.each(["gRPC", "HTTP", "admin"] as const)("when authorities are replaced
 
   it("judges a handshake by the authorities at its end", async () => {
     const [other, next] = [createAuthority("other"), createAuthority("next")];
-    const server = await start(authority, other);
+    const server = await start(pem.authority, other);
     const between = other.intermediate();
     const begin = async (client: Certificate) => {
       const socket = await connected(server.ports[name]);
       return () => new Peer(name, socket, client);
     };
     const goOn = {
-      removed: await begin(authority.issue(CLIENT)),
-      removedBeside: await begin(together(authority.issue(CLIENT), other)),
+      removed: await begin(pem.authority.issue(CLIENT)),
+      removedBeside: await begin(together(pem.authority.issue(CLIENT), other)),
       kept: await begin(other.issue(CLIENT)),
       keptBehind: await begin(together(between.issue(CLIENT), between)),
     };
     // So that the server has accepted all of them.
-    expect(await (await connectTo(server, authority.issue(CLIENT))).isServed()).toBe(true);
+    expect(await (await connectTo(server, pem.authority.issue(CLIENT))).isServed()).toBe(true);
     await server.trust(other, next);
     expect(await goOn.removed().isServed()).toBe(false);
     expect(await goOn.removedBeside().isServed()).toBe(false);
@@ -209,23 +208,23 @@ describe.each(["gRPC", "HTTP", "admin"] as const)("when authorities are replaced
 
 describe.each(["gRPC", "HTTP", "admin"] as const)("the %s port", (name) => {
   it.each(["TLSv1.3", "TLSv1.2"] as const)("resumes no session of %s", async (maxVersion) => {
-    const server = await start(authority);
-    const { cert, key } = authority.issue(CLIENT);
+    const server = await start(pem.authority);
+    const { cert, key } = pem.authority.issue(CLIENT);
     const options = {
       port: server.ports[name],
       host: "127.0.0.1",
       servername: "localhost",
       cert,
       key,
-      ca: authority.cert,
+      ca: pem.authority.cert,
       ALPNProtocols: [PORTS[name].protocol],
       maxVersion,
     };
     const first = connectTls(options);
-    undo.defer(() => void first.destroy());
+    pem.undo.defer(() => void first.destroy());
     const [session] = await once(first, "session");
     const second = connectTls({ ...options, session });
-    undo.defer(() => void second.destroy());
+    pem.undo.defer(() => void second.destroy());
     await once(second, "secureConnect");
     expect([second.getProtocol(), second.isSessionReused()]).toEqual([maxVersion, false]);
   });
@@ -233,8 +232,8 @@ describe.each(["gRPC", "HTTP", "admin"] as const)("the %s port", (name) => {
 
 describe("the admin port", () => {
   it("answers nothing to a client whose certificate has expired", async () => {
-    const server = await start(authority);
-    const client = authority.issue({ ...CLIENT, untilMs: 2_500 });
+    const server = await start(pem.authority);
+    const client = pem.authority.issue({ ...CLIENT, untilMs: 2_500 });
     const peer = new Peer("admin", await connected(server.ports.admin), client);
     expect(await peer.isServed()).toBe(true);
     await eventually(async () => expect(await peer.isServed()).toBe(false));
@@ -245,12 +244,12 @@ describe("a client that names no protocol", () => {
   // Of such a client some versions of Node do not show what is behind its certificate.
   it("behind an intermediate stays while no authority goes", async () => {
     const [other, next] = [createAuthority("other"), createAuthority("next")];
-    const server = await start(authority, other);
-    const between = authority.intermediate();
+    const server = await start(pem.authority, other);
+    const between = pem.authority.intermediate();
     const client = { ...together(between.issue(CLIENT), between), protocols: [] };
     const peer = new Peer("HTTP", await connected(server.ports.HTTP), client);
     expect(await peer.isServed()).toBe(true);
-    await server.trust(authority, other, next);
+    await server.trust(pem.authority, other, next);
     expect(peer.isOpen).toBe(true);
     await server.trust(other, next);
     await peer.closed();
