@@ -19,6 +19,8 @@ const ASK_MAX_MS = 1_000;
 
 interface Waiter {
   readonly command: LeaseCommand;
+  /** The latest ask of its queue that had begun before it came: it is told of later ones alone, which know all that was answered before. */
+  readonly cameAfter: number;
   readonly untilMs: number;
   readonly settle: Settle<LeaseResult>;
   readonly traceparent: string;
@@ -28,11 +30,22 @@ interface Queue {
   readonly namespace: string;
   readonly key: string;
   readonly waiters: Waiter[];
+  /** How many asks have begun. */
+  asks: number;
   /** An ask is out. `again`: something has happened since. */
   isAsking: boolean;
   again: boolean;
   askAtMs: number;
-  lastHeld: (LeaseResult & { kind: "held" }) | undefined;
+  /** What who waits is answered when its time is over. */
+  lastHeld: Held | undefined;
+}
+
+interface Held {
+  /** Of the store, when this was answered. */
+  readonly epoch: bigint;
+  /** Which ask of the queue it answers. */
+  readonly ask: number;
+  readonly result: LeaseResult & { kind: "held" };
 }
 
 /** Runs one operation of the shard of a key. */
@@ -50,6 +63,8 @@ export interface LeaseDeps {
   readonly run: RunKeyed;
   readonly holders: LeaseHolders;
   readonly counters: TierCounters;
+  /** Of the store. */
+  epoch(): bigint;
 }
 
 export class Leases {
@@ -72,7 +87,8 @@ export class Leases {
       return this.#askOnce(command, settle, traceparent);
     }
     const queue = this.#queueOf(command);
-    const waiter = { command, settle, traceparent, untilMs: this.#deps.clock.nowMs() + command.waitMs };
+    const untilMs = this.#deps.clock.nowMs() + command.waitMs;
+    const waiter: Waiter = { command, cameAfter: queue.asks, settle, traceparent, untilMs };
     queue.waiters.push(waiter);
     this.#waiting += 1;
     if (queue.waiters.length === 1 && !queue.isAsking) this.#askFor(queue);
@@ -119,8 +135,9 @@ export class Leases {
     if (this.#waiting === 0) return;
     for (const queues of [...this.#queues.values()]) {
       for (const queue of [...queues.values()]) {
-        if (queue.lastHeld !== undefined) this.#endDue(queue, queue.lastHeld, nowMs);
-        if (!queue.isAsking && queue.waiters.length > 0 && queue.askAtMs <= nowMs) this.#askFor(queue);
+        this.#endDue(queue, nowMs);
+        if (queue.isAsking || queue.waiters.length === 0) continue;
+        if (queue.again || queue.askAtMs <= nowMs) this.#askFor(queue);
       }
     }
   }
@@ -173,6 +190,7 @@ export class Leases {
     const token = rng.uint64();
     queue.isAsking = true;
     queue.again = false;
+    queue.asks += 1;
     run(
       command,
       leaseOperation(command, token),
@@ -180,8 +198,7 @@ export class Leases {
       (result) => {
         queue.isAsking = false;
         this.#answered(queue, first, result);
-        const nowMs = clock.nowMs();
-        if (queue.lastHeld !== undefined) this.#endDue(queue, queue.lastHeld, nowMs);
+        this.#endDue(queue, clock.nowMs());
         if (queue.again && queue.waiters.length > 0) this.#askFor(queue);
         this.#drop(queue);
       },
@@ -191,16 +208,19 @@ export class Leases {
 
   #answered(queue: Queue, first: Waiter, result: LeaseResult | Error): void {
     const { clock, counters } = this.#deps;
+    const epoch = this.#deps.epoch();
+    const { asks: ask } = queue;
     if (result instanceof Error || result.kind === "hit") {
-      for (const waiter of [...queue.waiters]) {
+      for (const waiter of queue.waiters.filter(({ cameAfter }) => cameAfter < ask)) {
         this.#remove(queue, waiter);
         if (!(result instanceof Error)) counters.count("leasesShared");
         waiter.settle(result);
       }
+      queue.again = true;
       return;
     }
     if (result.kind === "held") {
-      queue.lastHeld = result;
+      queue.lastHeld = { epoch, ask, result };
       queue.askAtMs = clock.nowMs() + Math.min(ASK_MAX_MS, result.retryAfterMs + 1);
       return;
     }
@@ -212,15 +232,23 @@ export class Leases {
     }
     counters.count("leasesGranted");
     this.#took(first.command, result);
-    queue.lastHeld = { kind: "held", asOf: result.asOf, retryAfterMs: result.leaseMs, stale: result.stale };
+    const { asOf, leaseMs, stale } = result;
+    queue.lastHeld = { epoch, ask, result: { kind: "held", asOf, retryAfterMs: leaseMs, stale } };
     first.settle(result);
   }
 
-  #endDue(queue: Queue, held: LeaseResult & { kind: "held" }, nowMs: number): void {
-    for (const waiter of queue.waiters.filter(({ untilMs }) => untilMs <= nowMs)) {
+  /** For whom there is no answer of an ask since it came, asks again. */
+  #endDue(queue: Queue, nowMs: number): void {
+    const due = queue.waiters.filter(({ untilMs }) => untilMs <= nowMs);
+    const held = queue.lastHeld?.epoch === this.#deps.epoch() ? queue.lastHeld : undefined;
+    for (const waiter of due) {
+      if (held === undefined || held.ask <= waiter.cameAfter) {
+        queue.again = true;
+        continue;
+      }
       this.#remove(queue, waiter);
       this.#deps.counters.count("leasesHeld");
-      waiter.settle({ ...held, retryAfterMs: Math.max(1, queue.askAtMs - nowMs) });
+      waiter.settle({ ...held.result, retryAfterMs: Math.max(1, queue.askAtMs - nowMs) });
     }
     this.#drop(queue);
   }
@@ -251,7 +279,16 @@ export class Leases {
     }
     let queue = queues.get(key);
     if (queue === undefined) {
-      queue = { namespace, key, waiters: [], isAsking: false, again: false, askAtMs: 0, lastHeld: undefined };
+      queue = {
+        namespace,
+        key,
+        waiters: [],
+        asks: 0,
+        isAsking: false,
+        again: false,
+        askAtMs: 0,
+        lastHeld: undefined,
+      };
       queues.set(key, queue);
     }
     return queue;

@@ -80,6 +80,7 @@ export class TierStore implements RemoteStore {
     const { clock, rng } = options;
     this.#holders = new LeaseHolders(rng);
     this.#leases = new Leases({
+      epoch: () => this.epoch,
       clock,
       rng,
       holders: this.#holders,

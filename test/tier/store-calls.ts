@@ -1,5 +1,5 @@
 /** What a test asks the store of a server in a virtual tier, as promises. */
-import type { Settle } from "../../src/store/api/backend.ts";
+import type { Pending, Settle } from "../../src/store/api/backend.ts";
 import type {
   GetResult,
   InvalidateResult,
@@ -52,13 +52,11 @@ export function lease(
 }
 
 /** Invalidates the whole namespace, in all shards. */
-export function clear({ store }: TierServer): Promise<InvalidateResult> {
-  const command = {
-    namespace,
-    target: { kind: "all" },
-    soft: false,
-    sourceVersion: 0n,
-    writer: WRITER,
-  } as const;
-  return answer((settle) => void store.invalidate(command, settle));
+export function clear(server: TierServer): Promise<InvalidateResult> {
+  return answer((settle) => void startClear(server, settle));
+}
+
+export function startClear({ store }: TierServer, settle: Settle<InvalidateResult>): Pending {
+  const target = { kind: "all" } as const;
+  return store.invalidate({ namespace, target, soft: false, sourceVersion: 0n, writer: WRITER }, settle);
 }
