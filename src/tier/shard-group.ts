@@ -219,6 +219,12 @@ export class ShardGroup {
     this.#out += 1;
     this.#outBytes += bytes.length;
     const { clock, operationMaxMs } = this.#options;
+    let isOut = true;
+    const leave = (): void => {
+      isOut = false;
+      this.#out -= 1;
+      this.#outBytes -= bytes.length;
+    };
     const operation: ShardOperation = {
       bytes,
       keys,
@@ -229,8 +235,7 @@ export class ShardGroup {
       isCancelled: false,
       dueMs: clock.nowMs() + operationMaxMs,
       settle: (reply) => {
-        this.#out -= 1;
-        this.#outBytes -= bytes.length;
+        leave();
         settle(reply instanceof Error ? reply : toResult(read, reply.result, { shard, nowMs: reply.nowMs }));
       },
     };
@@ -238,10 +243,9 @@ export class ShardGroup {
     this.#flushSoon();
     return {
       cancel: () => {
-        if (operation.isCancelled) return;
+        if (!isOut) return;
         operation.isCancelled = true;
-        this.#out -= 1;
-        this.#outBytes -= bytes.length;
+        leave();
       },
     };
   }
@@ -440,7 +444,7 @@ export class ShardGroup {
     );
   }
 
-  /** There is another epoch, or no majority: nothing is called until a majority has confirmed the nodes. */
+  /** No majority names a node in its epoch: nothing is called until a majority has confirmed all of them. */
   #disagreed(): void {
     this.#cluster.refresh();
     for (const link of this.#cluster.links) link.verify();

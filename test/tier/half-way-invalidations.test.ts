@@ -1,6 +1,6 @@
-/** As of what an invalidation of many shards is answered, when one of them has begun again while others were waited for. */
+/** An invalidation of many shards, of which some have answered and others have not. */
 import { expect, it } from "vitest";
-import { clear } from "./store-calls.ts";
+import { clear, startClear } from "./store-calls.ts";
 import { VirtualTier } from "./virtual-tier.ts";
 
 const SLOW = 1;
@@ -24,4 +24,15 @@ it("an invalidation is as of the epoch in which it is answered, in each of its s
   const { stamps } = await tier.settled(cleared);
   expect(stamps.find(({ shard }) => shard === LOST)?.revision).toBe(near.store.shards()[LOST]?.revision);
   expect(tier.history.violations).toEqual([]);
+});
+
+it("an invalidation that is cancelled half-way leaves nothing counted, and takes nothing off twice", async () => {
+  const tier = await VirtualTier.start();
+  const [near] = tier.servers;
+  tier.engine.wires.hold(near.name, tier.engine.primaryOf(SLOW));
+  const pending = startClear(near, () => {});
+  await tier.run(SOON_MS);
+  expect(near.store.engine.operationsOut).toBe(1);
+  pending.cancel();
+  expect(near.store.engine.operationsOut).toBe(0);
 });
