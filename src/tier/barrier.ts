@@ -34,7 +34,7 @@ export interface BarrierDeps {
   readonly quorum: Quorum;
   readonly operationMaxMs: number;
   flush(): void;
-  /** A majority has seen another epoch than these links. */
+  /** No majority names these nodes in their epoch. */
   disagreed(): void;
 }
 

@@ -265,20 +265,22 @@ export class Cluster {
   }
 
   /**
-   * A majority says that the node is a primary, and agrees about the epoch; and so do half of all without the node itself. Whoever has another
-   * one confirmed in its place asks the same ones but for the two of them: one has answered here first, or says no.
+   * A majority says that the node is a primary, and agrees about the epoch. Where it has a replica, which could be elected in its place, so do
+   * half of all primaries beside the node itself. Then whoever has that replica confirmed has an answer of one of those who answer here.
    */
   async #confirm(link: NodeLink): Promise<number | undefined> {
     const voters = this.#primaries();
-    const votes = new Map<number, { all: number; others: number }>();
+    const votes = new Map<number, { all: number; others: number; isReplaceable: boolean }>();
     const views = await Promise.all(voters.map((voter) => voter && this.#viewOf(voter)));
     for (const [index, view] of views.entries()) {
-      if (!view?.info.isOk || !primariesOf(view.topology).has(link.node.id)) continue;
-      const agreeing = votes.get(view.info.epoch) ?? { all: 0, others: 0 };
+      const range = view?.topology.ranges.find(({ primary }) => primary.id === link.node.id);
+      if (!view?.info.isOk || range === undefined) continue;
+      const agreeing = votes.get(view.info.epoch) ?? { all: 0, others: 0, isReplaceable: false };
       votes.set(view.info.epoch, agreeing);
       agreeing.all += 1;
       if (voters[index] !== link) agreeing.others += 1;
-      const isSeen = voters.length === 1 || agreeing.others >= voters.length / 2;
+      if (range.replicas.length > 0 && voters.length > 1) agreeing.isReplaceable = true;
+      const isSeen = !agreeing.isReplaceable || agreeing.others >= voters.length / 2;
       if (isSeen && agreeing.all > voters.length / 2) return view.info.epoch;
     }
     // Another node may be in its place, of which nothing else tells.

@@ -1,6 +1,6 @@
 /**
  * Asks the primaries of the cluster for its epoch, and which of them has a key, many askers at once. As long as a majority has seen no
- * other epoch and still names the same node, whoever calls another node in its place has found a majority that names that one later.
+ * other epoch and names the same node, no server has had another node confirmed in its place.
  *
  * The epoch alone would not say so: who votes in an election knows its epoch at once, and learns only later which node has won.
  */
@@ -10,7 +10,7 @@ import type { EngineConnection } from "./engine/connection.ts";
 import type { Reply } from "./engine/resp3.ts";
 import { toClusterInfo } from "./engine/topology.ts";
 
-/** Rounds begin at most so often: 1,000 a second. A round is one short command for each primary. */
+/** Rounds begin at most so often: 1,000 a second. A round is some short commands for each primary. */
 const INTERVAL_MIN_MS = 1;
 /** Rounds of all servers of the tier together: 6.6 % of a core of each primary. */
 const ROUNDS_MAX_PER_SECOND = 10_000;

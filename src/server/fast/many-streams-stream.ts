@@ -62,6 +62,7 @@ export class ManyStreamsStream implements OwnStream, EmittingStream, PeerStream 
 
   #listeners(): StreamListeners {
     if (this.#reader instanceof StreamListeners) return this.#reader;
+    if (this.#reader !== undefined) throw new Error("a reader has the stream");
     const listeners = new StreamListeners();
     this.#reader = listeners;
     return listeners;

@@ -72,7 +72,7 @@ export class BatchRunner {
   #arena: ValueArena | undefined;
   /** A batch that may wait has operations that have not begun, for want of a turn. */
   #beginning = false;
-  /** Cancels the waits of each batch that waits for leases. */
+  /** Those that wait for leases. */
   readonly #waiting = new Set<Pending>();
   /** How many of these hold results of other operations. */
   #holding = 0;

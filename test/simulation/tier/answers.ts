@@ -45,7 +45,9 @@ export function watchAnswers(store: TierStore, listener: AnswerListener): TierSt
         told(settle, ({ kind, asOf }) => (kind === "incremented" ? [asOf] : [])),
       ),
     invalidate(command, settle) {
-      const answered = told(settle, ({ stamps }) => stamps);
+      const { epoch } = store;
+      // Where a shard has begun again it stands at what others have changed.
+      const answered = told(settle, ({ stamps }) => (store.epoch === epoch ? stamps : []));
       return store.invalidate(command, (result) => {
         if (result instanceof CacheError && result.reason === "LIMIT_EXCEEDED")
           listener.invalidationRefused(result);

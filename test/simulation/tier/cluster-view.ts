@@ -9,12 +9,14 @@ const SLOTS_OF_A_SHARD = 256;
 export class ClusterView {
   readonly epoch: number;
   readonly #owners: readonly EngineNode[];
+  readonly #replicas: readonly EngineNode[];
   readonly #shardOfTag: ReadonlyMap<string, number>;
 
-  /** `owners`: of each shard. */
-  constructor(epoch: number, owners: readonly EngineNode[]) {
+  /** `owners`, `replicas`: of each shard. */
+  constructor(epoch: number, owners: readonly EngineNode[], replicas: readonly EngineNode[]) {
     this.epoch = epoch;
     this.#owners = owners;
+    this.#replicas = replicas;
     this.#shardOfTag = new Map(owners.map((_, shard) => [tagOf(shardKeys(shard).head), shard]));
   }
 
@@ -47,12 +49,20 @@ export class ClusterView {
   }
 
   slots(): EngineReply {
-    return this.#owners.map(({ name, port, id }, shard) => [
-      shard * SLOTS_OF_A_SHARD,
-      shard * SLOTS_OF_A_SHARD + SLOTS_OF_A_SHARD - 1,
-      [name, port, id, []],
-    ]);
+    return this.#owners.map((owner, shard) => {
+      const replica = this.#replicas[shard];
+      return [
+        shard * SLOTS_OF_A_SHARD,
+        shard * SLOTS_OF_A_SHARD + SLOTS_OF_A_SHARD - 1,
+        nodeOf(owner),
+        ...(replica === undefined ? [] : [nodeOf(replica)]),
+      ];
+    });
   }
+}
+
+function nodeOf({ name, port, id }: EngineNode): EngineReply {
+  return [name, port, id, []];
 }
 
 function tagOf(key: string): string {

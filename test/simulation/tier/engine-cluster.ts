@@ -84,7 +84,7 @@ export class EngineModel {
     this.#rng = rng;
     this.#history = history;
     this.#settings = settings;
-    const empty = new ClusterView(1, []);
+    const empty = new ClusterView(1, [], []);
     const member = (index: number): Member => {
       const name = `node${index + 1}`;
       const node = new EngineNode({
@@ -244,12 +244,14 @@ export class EngineModel {
 
   #viewOf(epoch: number): ClusterView {
     const { shards, groups } = this.#settings;
-    const owners = Array.from({ length: shards }, (_, shard) => {
+    const groupOf = Array.from({ length: shards }, (_, shard) => {
       const group = this.#groups[shard % groups];
       if (group === undefined) throw new Error("there is no such group");
-      return group.primary.node;
+      return group;
     });
-    return new ClusterView(epoch, owners);
+    const owners = groupOf.map(({ primary }) => primary.node);
+    const replicas = groupOf.map(({ replica }) => replica.node);
+    return new ClusterView(epoch, owners, replicas);
   }
 
   /** By the nodes that have a majority. */

@@ -213,8 +213,8 @@ export const tierMutants: readonly Mutant[] = [
     ...inServer(
       "nodes: its own word counts as that of any other",
       "Cluster.#confirm",
-      "const isSeen = voters.length === 1 || agreeing.others >= voters.length / 2;",
-      "const isSeen = voters.length >= 1 || agreeing.others >= voters.length / 2;",
+      "const isSeen = !agreeing.isReplaceable || agreeing.others >= voters.length / 2;",
+      "const isSeen = voters.length > 0 || agreeing.others >= voters.length / 2;",
     ),
     test: "waits for the others while one of three is silent",
   },
@@ -244,5 +244,23 @@ export const tierMutants: readonly Mutant[] = [
       "this.#holders.close(holder);",
     ),
     test: "a lease whose holder has ended goes at once to who waits at another server",
+  },
+  {
+    ...inServer(
+      "leases: who comes later shares what was asked for before",
+      "Leases.#answered",
+      "for (const waiter of queue.waiters.filter(({ cameAfter }) => cameAfter < ask)) {",
+      "for (const waiter of queue.waiters.filter(({ cameAfter }) => cameAfter <= ask)) {",
+    ),
+    test: "who asks for a lease is answered no value that was overwritten before",
+  },
+  {
+    ...inServer(
+      "leases: a wait ends with what was answered in another epoch",
+      "Leases.#endDue",
+      "const held = queue.lastHeld?.epoch === this.#deps.epoch() ? queue.lastHeld : undefined;",
+      "const held = queue.lastHeld;",
+    ),
+    test: "a wait that ends after the shard has begun again is answered as of its new life",
   },
 ];

@@ -31,6 +31,7 @@ const NEVER: Moment = { order: -1, atMs: 0 };
 const START_MAX_MS = 3_000;
 /** After healing: an election, and what clients wait until they try again. */
 const RECOVER_MS = 3_000;
+const CONFIRM_MAX_MS = 500;
 const SETTLE_MAX_MS = 20_000;
 
 /** Until servers and clients have ended all connections that give no answer. */
@@ -131,6 +132,8 @@ export async function runTierSeed(seed: number): Promise<SeedReport> {
     if (busy()) history.violate("liveness", `operations hang ${SETTLE_MAX_MS} ms after all was healed`);
     history.note("world", "is quiet");
     await time.run(time.nowMs() + RECOVER_MS + silenceMaxMs(tier));
+    // What a sweep asks of nodes that nobody has asked since an election has them confirmed anew.
+    await time.run(time.nowMs() + CONFIRM_MAX_MS, () => servers.every((one) => one.problem() === undefined));
     for (const server of servers) {
       const problem = server.problem();
       if (problem !== undefined) history.violate("liveness", `${server.name} does not serve: ${problem}`);
