@@ -255,7 +255,7 @@ export class TierStore implements RemoteStore {
   shards(): readonly ShardStats[] {
     const { mirror } = this.#group;
     return Array.from({ length: mirror.shardCount }, (_, shard) => ({
-      revision: mirror.revisionOf(shard),
+      revision: mirror.announcedOf(shard).revision,
       entries: this.#group.entriesOf(shard),
       bytes: 0,
       budgetBytes: 0,
