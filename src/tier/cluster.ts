@@ -57,6 +57,8 @@ export class Cluster {
   /** The nodes that each node has told of, by their addresses as it names them. */
   readonly #named = new WeakMap<NodeLink, ReadonlyMap<string, string>>();
   #topology: Topology = { ranges: [] };
+  /** Any node was told of as a replica: it may be elected, or was. */
+  #hadReplicas = false;
   #isRefreshing = false;
   #isDue = false;
   #lastMs = -RETRY_MIN_MS;
@@ -247,6 +249,7 @@ export class Cluster {
         (view) => {
           timer.cancel();
           this.#named.set(link, idsByEndpoint(view.topology));
+          this.#hadReplicas ||= view.topology.ranges.some(({ replicas }) => replicas.length > 0);
           resolve(view);
         },
         () => {
@@ -265,22 +268,21 @@ export class Cluster {
   }
 
   /**
-   * A majority says that the node is a primary, and agrees about the epoch. Where it has a replica, which could be elected in its place, so do
-   * half of all primaries beside the node itself. Then whoever has that replica confirmed has an answer of one of those who answer here.
+   * A majority says that the node is a primary, and agrees about the epoch. Where it may have been elected, so do half of all primaries beside
+   * it. They and any majority that names the node before it have one in common.
    */
   async #confirm(link: NodeLink): Promise<number | undefined> {
     const voters = this.#primaries();
-    const votes = new Map<number, { all: number; others: number; isReplaceable: boolean }>();
+    const votes = new Map<number, { all: number; others: number }>();
     const views = await Promise.all(voters.map((voter) => voter && this.#viewOf(voter)));
+    const mayElect = this.#hadReplicas && voters.length > 1;
     for (const [index, view] of views.entries()) {
-      const range = view?.topology.ranges.find(({ primary }) => primary.id === link.node.id);
-      if (!view?.info.isOk || range === undefined) continue;
-      const agreeing = votes.get(view.info.epoch) ?? { all: 0, others: 0, isReplaceable: false };
+      if (!view?.info.isOk || !primariesOf(view.topology).has(link.node.id)) continue;
+      const agreeing = votes.get(view.info.epoch) ?? { all: 0, others: 0 };
       votes.set(view.info.epoch, agreeing);
       agreeing.all += 1;
       if (voters[index] !== link) agreeing.others += 1;
-      if (range.replicas.length > 0 && voters.length > 1) agreeing.isReplaceable = true;
-      const isSeen = !agreeing.isReplaceable || agreeing.others >= voters.length / 2;
+      const isSeen = !mayElect || agreeing.others >= voters.length / 2;
       if (isSeen && agreeing.all > voters.length / 2) return view.info.epoch;
     }
     // Another node may be in its place, of which nothing else tells.

@@ -3,6 +3,7 @@
  * lease of a key wait in their order, and one of them asks for all.
  */
 import type { Clock } from "../common/clock.ts";
+import { CacheError } from "../common/errors.ts";
 import type { Rng } from "../common/random.ts";
 import type { Pending, ReleaseResult, Settle } from "../store/api/backend.ts";
 import type { LeaseCommand, LeaseResult, StoreEvent } from "../store/api/store.ts";
@@ -19,7 +20,7 @@ const ASK_MAX_MS = 1_000;
 
 interface Waiter {
   readonly command: LeaseCommand;
-  /** The latest ask of its queue that had begun before it came: it is told of later ones alone, which know all that was answered before. */
+  /** How many asks of its queue had begun before it came. Only later ones answer it: they know all that was acknowledged before. */
   readonly cameAfter: number;
   readonly untilMs: number;
   readonly settle: Settle<LeaseResult>;
@@ -36,7 +37,7 @@ interface Queue {
   isAsking: boolean;
   again: boolean;
   askAtMs: number;
-  /** What who waits is answered when its time is over. */
+  /** The answer for waiters whose time is over. */
   lastHeld: Held | undefined;
 }
 
@@ -91,7 +92,13 @@ export class Leases {
     const waiter: Waiter = { command, cameAfter: queue.asks, settle, traceparent, untilMs };
     queue.waiters.push(waiter);
     this.#waiting += 1;
-    if (queue.waiters.length === 1 && !queue.isAsking) this.#askFor(queue);
+    try {
+      if (queue.waiters.length === 1 && !queue.isAsking) this.#askFor(queue);
+    } catch (error) {
+      this.#remove(queue, waiter);
+      this.#drop(queue);
+      throw error;
+    }
     return {
       cancel: () => {
         if (this.#remove(queue, waiter)) this.#drop(queue);
@@ -116,7 +123,7 @@ export class Leases {
   ): void {
     for (const { namespace, key, token } of leases) {
       this.#deps.counters.count("leasesAbandoned");
-      this.#deps.run({ namespace, key }, releaseOperation({ namespace, key }, token), readRelease, () => {});
+      this.#giveBack({ namespace, key }, token);
     }
   }
 
@@ -137,7 +144,7 @@ export class Leases {
       for (const queue of [...queues.values()]) {
         this.#endDue(queue, nowMs);
         if (queue.isAsking || queue.waiters.length === 0) continue;
-        if (queue.again || queue.askAtMs <= nowMs) this.#askFor(queue);
+        if (queue.again || queue.askAtMs <= nowMs) this.#askAgain(queue);
       }
     }
   }
@@ -152,7 +159,7 @@ export class Leases {
   #changed(queue: Queue | undefined): void {
     if (queue === undefined) return;
     if (queue.isAsking) queue.again = true;
-    else this.#askFor(queue);
+    else this.#askAgain(queue);
   }
 
   #askOnce(command: LeaseCommand, settle: Settle<LeaseResult>, traceparent: string): Pending {
@@ -181,41 +188,49 @@ export class Leases {
     };
   }
 
-  /** Asks with the command of the one that waits longest. */
+  /** Where it cannot be asked, all that wait are told why. */
+  #askAgain(queue: Queue): void {
+    try {
+      this.#askFor(queue);
+    } catch (error) {
+      const failure =
+        error instanceof Error ? error : new Error("a lease cannot be asked for", { cause: error });
+      this.#settleAll(queue, failure, queue.asks + 1);
+      this.#drop(queue);
+    }
+  }
+
+  /** Asks with the command of the one that waits longest. Throws what the store throws that takes no more. */
   #askFor(queue: Queue): void {
     const [first] = queue.waiters;
     if (first === undefined) return;
     const { command } = first;
     const { rng, run, clock } = this.#deps;
     const token = rng.uint64();
-    queue.isAsking = true;
-    queue.again = false;
-    queue.asks += 1;
+    const ask = queue.asks + 1;
     run(
       command,
       leaseOperation(command, token),
       (bytes, context) => readLease(bytes, context, token),
       (result) => {
         queue.isAsking = false;
-        this.#answered(queue, first, result);
+        this.#answered(queue, first, ask, result);
         this.#endDue(queue, clock.nowMs());
-        if (queue.again && queue.waiters.length > 0) this.#askFor(queue);
+        if (queue.again && !queue.isAsking && queue.waiters.length > 0) this.#askAgain(queue);
         this.#drop(queue);
       },
       first.traceparent,
     );
+    queue.isAsking = true;
+    queue.again = false;
+    queue.asks = ask;
   }
 
-  #answered(queue: Queue, first: Waiter, result: LeaseResult | Error): void {
+  #answered(queue: Queue, first: Waiter, ask: number, result: LeaseResult | Error): void {
     const { clock, counters } = this.#deps;
     const epoch = this.#deps.epoch();
-    const { asks: ask } = queue;
     if (result instanceof Error || result.kind === "hit") {
-      for (const waiter of queue.waiters.filter(({ cameAfter }) => cameAfter < ask)) {
-        this.#remove(queue, waiter);
-        if (!(result instanceof Error)) counters.count("leasesShared");
-        waiter.settle(result);
-      }
+      this.#settleAll(queue, result, ask);
       queue.again = true;
       return;
     }
@@ -237,16 +252,26 @@ export class Leases {
     first.settle(result);
   }
 
-  /** For whom there is no answer of an ask since it came, asks again. */
+  /** Those who came before the ask began. */
+  #settleAll(queue: Queue, result: LeaseResult | Error, ask: number): void {
+    for (const waiter of queue.waiters.filter(({ cameAfter }) => cameAfter < ask)) {
+      if (!this.#remove(queue, waiter)) continue;
+      if (!(result instanceof Error)) this.#deps.counters.count("leasesShared");
+      waiter.settle(result);
+    }
+  }
+
+  /** Who has no answer to an ask since it came waits for another one. */
   #endDue(queue: Queue, nowMs: number): void {
     const due = queue.waiters.filter(({ untilMs }) => untilMs <= nowMs);
     const held = queue.lastHeld?.epoch === this.#deps.epoch() ? queue.lastHeld : undefined;
     for (const waiter of due) {
       if (held === undefined || held.ask <= waiter.cameAfter) {
-        queue.again = true;
+        const isAsked = queue.isAsking && waiter.cameAfter < queue.asks;
+        if (!isAsked) queue.again = true;
         continue;
       }
-      this.#remove(queue, waiter);
+      if (!this.#remove(queue, waiter)) continue;
       this.#deps.counters.count("leasesHeld");
       waiter.settle({ ...held.result, retryAfterMs: Math.max(1, queue.askAtMs - nowMs) });
     }
@@ -261,8 +286,13 @@ export class Leases {
     if (isOver) this.#giveBack(command, result.token);
   }
 
-  #giveBack({ namespace, key }: LeaseCommand, token: bigint): void {
-    this.#deps.run({ namespace, key }, releaseOperation({ namespace, key }, token), readRelease, () => {});
+  /** Where the store takes no more the lease ends by time. */
+  #giveBack({ namespace, key }: Pick<LeaseCommand, "namespace" | "key">, token: bigint): void {
+    try {
+      this.#deps.run({ namespace, key }, releaseOperation({ namespace, key }, token), readRelease, () => {});
+    } catch (error) {
+      if (!(error instanceof CacheError)) throw error;
+    }
   }
 
   #count(result: LeaseResult | Error): void {
@@ -303,10 +333,11 @@ export class Leases {
   }
 
   /** Forgets a queue in which nobody waits. */
-  #drop({ namespace, key, waiters, isAsking }: Queue): void {
-    if (waiters.length > 0 || isAsking) return;
+  #drop(queue: Queue): void {
+    const { namespace, key, waiters, isAsking } = queue;
     const queues = this.#queues.get(namespace);
-    queues?.delete(key);
-    if (queues?.size === 0) this.#queues.delete(namespace);
+    if (waiters.length > 0 || isAsking || queues?.get(key) !== queue) return;
+    queues.delete(key);
+    if (queues.size === 0) this.#queues.delete(namespace);
   }
 }

@@ -12,7 +12,7 @@ import { toClusterInfo } from "./engine/topology.ts";
 
 /** Rounds begin at most so often: 1,000 a second. A round is some short commands for each primary. */
 const INTERVAL_MIN_MS = 1;
-/** Rounds of all servers of the tier together: 6.6 % of a core of each primary. */
+/** Rounds of all servers of the tier together: less than a tenth of a core of each primary that is busy. */
 const ROUNDS_MAX_PER_SECOND = 10_000;
 /** However many servers there seem to be, no acknowledgement waits longer for its round. */
 const INTERVAL_MAX_MS = 50;

@@ -46,7 +46,7 @@ export function watchAnswers(store: TierStore, listener: AnswerListener): TierSt
       ),
     invalidate(command, settle) {
       const { epoch } = store;
-      // Where a shard has begun again it stands at what others have changed.
+      // Of a shard that has begun again the stamp may be of another server's mutation.
       const answered = told(settle, ({ stamps }) => (store.epoch === epoch ? stamps : []));
       return store.invalidate(command, (result) => {
         if (result instanceof CacheError && result.reason === "LIMIT_EXCEEDED")

@@ -213,8 +213,8 @@ export const tierMutants: readonly Mutant[] = [
     ...inServer(
       "nodes: its own word counts as that of any other",
       "Cluster.#confirm",
-      "const isSeen = !agreeing.isReplaceable || agreeing.others >= voters.length / 2;",
-      "const isSeen = voters.length > 0 || agreeing.others >= voters.length / 2;",
+      "const isSeen = !mayElect || agreeing.others >= voters.length / 2;",
+      "const isSeen = mayElect || agreeing.others >= voters.length / 2;",
     ),
     test: "waits for the others while one of three is silent",
   },
@@ -248,7 +248,7 @@ export const tierMutants: readonly Mutant[] = [
   {
     ...inServer(
       "leases: who comes later shares what was asked for before",
-      "Leases.#answered",
+      "Leases.#settleAll",
       "for (const waiter of queue.waiters.filter(({ cameAfter }) => cameAfter < ask)) {",
       "for (const waiter of queue.waiters.filter(({ cameAfter }) => cameAfter <= ask)) {",
     ),

@@ -132,7 +132,7 @@ export async function runTierSeed(seed: number): Promise<SeedReport> {
     if (busy()) history.violate("liveness", `operations hang ${SETTLE_MAX_MS} ms after all was healed`);
     history.note("world", "is quiet");
     await time.run(time.nowMs() + RECOVER_MS + silenceMaxMs(tier));
-    // What a sweep asks of nodes that nobody has asked since an election has them confirmed anew.
+    // A sweep may ask a node that nobody has asked since an election; the node is then confirmed anew.
     await time.run(time.nowMs() + CONFIRM_MAX_MS, () => servers.every((one) => one.problem() === undefined));
     for (const server of servers) {
       const problem = server.problem();
