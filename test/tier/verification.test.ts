@@ -1,4 +1,4 @@
-/** What becomes of a node that slept, cut off from the other nodes, through the election in its place. */
+/** When a server goes on with a node: one that slept through the election in its place, that was voted against, or whose connection has ended. */
 import { describe, expect, it } from "vitest";
 import { allKeys } from "../simulation/workload.ts";
 import { read, write } from "./store-calls.ts";
